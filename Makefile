@@ -1,0 +1,86 @@
+# Everything a clone needs, with python3 (3.11 or newer) and make. Nothing outside this directory is written.
+#   make demo    sets everything up and runs the gateway with a demo workspace
+#   make test    sets everything up and runs the tests
+PYTHON    ?= python3
+DEMO_ARGS ?=
+TEST_ARGS ?=
+LOCK_ARGS ?=
+
+VENV       := .venv
+BIN        := $(VENV)/bin
+READY      := $(VENV)/.ready
+NODE       := tests/conformance/node
+NODE_READY := $(NODE)/node_modules/.ready
+UV         := uv==0.13.9
+
+# No cache, so that pip leaves nothing in the home directory; npm's goes to build/.
+export PIP_NO_CACHE_DIR := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check format lock wheel clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(READY) ## Create .venv with the pinned packages and the command .venv/bin/profile-gateway
+
+demo: setup ## Run the gateway with a demo workspace (DEMO_ARGS=… adds options)
+	@$(BIN)/profile-gateway demo $(DEMO_ARGS)
+
+test: setup $(NODE_READY) ## Run the tests with the coverage floor (TEST_ARGS=… picks tests, without the floor)
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(TEST_ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report $(if $(strip $(TEST_ARGS)),--fail-under=0)
+
+check: setup ## Check format, lint, types and layers
+	@echo "==> ruff format" && $(BIN)/ruff format --check .
+	@echo "==> ruff check" && $(BIN)/ruff check .
+	@echo "==> mypy --strict" && $(BIN)/mypy --strict gateway resolvers
+	@echo "==> lint-imports" && $(BIN)/lint-imports --no-logo
+
+format: setup ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+wheel: setup ## Build the wheel and the source archive into dist/
+	@$(BIN)/python -m hatchling build -d dist
+
+lock: ## Resolve pyproject.toml into the hashed locks (LOCK_ARGS='--upgrade-package NAME' or --upgrade moves pins)
+	@test -x build/lock/bin/uv || { $(PYTHON) -m venv --clear build/lock && build/lock/bin/pip install --quiet $(UV); }
+	$(call compile,requirements.lock,pyproject.toml --extra embedded --group build --group test --group check $(LOCK_ARGS))
+	$(call compile,docker/runtime.lock,pyproject.toml --constraint requirements.lock)
+	$(call compile,docker/build.lock,--group build --constraint requirements.lock)
+
+# $(1) the lock to write, $(2) what goes into it. Hashes for every platform, no index addresses, no header.
+compile = @echo "==> $(1)" && build/lock/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-cache --no-python-downloads --quiet --output-file $(1) $(2)
+
+clean: ## Remove what make made; keeps .gateway, the data of demo and serve --dev
+	rm -rf $(VENV) $(NODE)/node_modules build dist htmlcov .coverage .coverage.*
+	rm -rf .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find gateway resolvers tests bench examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Profile Gateway needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@echo "==> Creating $(VENV) ($$($(PYTHON) --version))"
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "Python's venv module is incomplete; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(READY): requirements.lock pyproject.toml $(BIN)/python
+	@echo "==> Installing $$(grep -c '^[a-z]' requirements.lock) pinned packages (about a minute the first time)"
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "==> Ready: $(BIN)/profile-gateway"
+
+$(NODE_READY): $(NODE)/package.json $(NODE)/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  echo "==> Installing the npm clients of the conformance tests"; \
+	  cd $(NODE) && npm ci --cache $(CURDIR)/build/npm --loglevel error && touch node_modules/.ready; \
+	else \
+	  echo "==> npm is not installed: the conformance tests with npm clients will be skipped"; \
+	fi

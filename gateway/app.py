@@ -1,0 +1,306 @@
+"""The composition root: from settings to a running gateway.
+
+Owns the order in which things are opened and closed, and nothing else. The only module of `gateway` that imports `resolvers`.
+Called by `cli` (`serve`, `schema_text`) and by tests (`create_app`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route, WebSocketRoute
+
+from gateway.auth.development import DevelopmentKeys
+from gateway.auth.gate import Gate
+from gateway.auth.keyfile import load_keys
+from gateway.auth.keys import KeyRing
+from gateway.auth.principal import Principal
+from gateway.auth.tokens import TokenVerifier
+from gateway.auth.workspaces import Workspaces
+from gateway.commands.facade import Commands
+from gateway.commands.unit import Writer
+from gateway.engine.context import OperationContext, Services
+from gateway.engine.executor import Engine
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.live.bell_postgres import PostgresBell
+from gateway.live.bus import Bus
+from gateway.live.hub import Hub
+from gateway.live.position import StreamCursors
+from gateway.model.sealed import Sealer
+from gateway.observe import configure_logging
+from gateway.settings import Settings
+from gateway.sources.native import NativeSource
+from gateway.sources.registry import BUILT_IN, Registry, describer
+from gateway.storage.database import Database, connect
+from gateway.storage.embedded import EmbeddedPostgres
+from gateway.storage.migrate import migrate, pending
+from gateway.storage.queries import SQL
+from gateway.transport.http import GraphQLEndpoint, encode
+from gateway.transport.ops import Check, ops_routes
+from gateway.transport.tracing import RequestId
+from gateway.transport.tracking import Tracking
+from gateway.transport.ws.connection import Wiring
+from gateway.transport.ws.endpoint import GraphQLWebSocket
+from resolvers import schema
+
+__all__ = ["Runtime", "create_app", "open_runtime", "schema_text", "serve"]
+
+log = structlog.get_logger()
+
+schema_text = schema.schema_text
+"""The SDL, as `schema.graphql` has it."""
+
+_UPKEEP_SECONDS = 3600.0
+_MAX_FRAME = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What is open while the gateway runs."""
+
+    database: Database
+    engine: Engine
+    gate: Gate
+    services: Services
+    writer: Writer
+
+    def context_for(self, principal: Principal) -> OperationContext:
+        """A fresh context."""
+        return OperationContext(principal, self.services)
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Open everything in order; close it in reverse.
+
+    Raises:
+        ConfigurationError: the settings do not make a gateway; the message says what to do.
+    """
+    async with AsyncExitStack() as stack:
+        if settings.database_url is not None:
+            dsn = settings.database_url.get_secret_value()
+        else:
+            dsn = (await stack.enter_async_context(await EmbeddedPostgres.start(settings.data_dir))).dsn
+        await _bring_up_to_date(dsn, settings)
+        try:
+            database = await Database.open(dsn, size=settings.pool_size, delivery_size=settings.delivery_pool_size)
+        except GatewayError as error:
+            raise ConfigurationError(f"{error.message} Check GATEWAY_DATABASE_URL.") from error
+        stack.push_async_callback(database.close)
+        verifier, secrets = _keys(settings)
+        sealer = Sealer(secrets)
+        cursors = StreamCursors(sealer, await database.incarnation())
+        hub = Hub(database, _bus(settings, database), cursors, settings.poll_interval)
+        await hub.start()
+        stack.push_async_callback(hub.stop)
+        described = {source.key: source for source in BUILT_IN}
+        native = NativeSource(database, BUILT_IN[0].key, describer(described))
+        registry = Registry.build(native, described=described)
+        writer = Writer(database, hub)
+        commands = Commands(writer, BUILT_IN[0], settings.default_region)
+        services = Services(registry, hub, sealer, commands, settings.default_region)
+        gate = Gate(verifier, KeyRing(database, secrets), Workspaces(database))
+        upkeep = asyncio.create_task(_upkeep(database), name="upkeep")
+        stack.callback(upkeep.cancel)
+        engine = Engine(schema.build_schema(), introspection=settings.dev)
+        yield Runtime(database, engine, gate, services, writer)
+
+
+def create_app(settings: Settings, runtime: Runtime | None = None) -> Starlette:
+    """The ASGI application. Without a runtime its lifespan opens one from the settings."""
+    holder: list[Runtime] = [runtime] if runtime else []
+    draining = False
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if runtime is None:
+                holder[:] = [await stack.enter_async_context(open_runtime(settings))]
+            app.router.routes[:] = routes(holder[0])
+            yield
+
+    def routes(open_: Runtime) -> list[Route | WebSocketRoute]:
+        endpoint = GraphQLEndpoint(open_.engine, open_.gate.authenticate, open_.context_for)
+        sockets = GraphQLWebSocket(
+            Wiring(
+                engine=open_.engine,
+                authenticate=lambda token: open_.gate.authenticate(None if token is None else f"Bearer {token}"),
+                context_for=open_.context_for,
+                encode=lambda value: encode(value).decode(),
+            ),
+            allowed_origins=settings.allowed_origins,
+        )
+        app.state.sockets = sockets.connections
+        tracking = Tracking(open_.gate, open_.writer, settings.default_region)
+        return [
+            Route("/graphql", endpoint.handle, methods=["POST"]),
+            WebSocketRoute("/graphql", sockets),
+            *tracking.routes(),
+            *ops_routes(_checks(open_), lambda: draining),
+        ]
+
+    app = Starlette(
+        lifespan=lifespan,
+        middleware=[
+            Middleware(RequestId),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.allowed_origins,
+                allow_methods=["POST"],
+                allow_headers=["authorization", "content-type", "x-request-id"],
+                max_age=600,
+            ),
+        ],
+    )
+    if runtime is not None:
+        app.router.routes[:] = routes(runtime)
+    return app
+
+
+def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
+    """Run until SIGTERM or SIGINT, then end within the configured time. `ready` is called with the base URL once requests are answered.
+
+    Raises:
+        ConfigurationError: the settings do not make a gateway.
+    """
+    configure_logging(settings.log_format, settings.log_level)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, ready))
+
+
+async def _serve(settings: Settings, ready: Callable[[str], None] | None) -> None:
+    async with open_runtime(settings) as runtime:
+        app = create_app(settings, runtime)
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="websockets-sansio",
+            ws_max_size=_MAX_FRAME,
+            ws_ping_interval=20,
+            ws_ping_timeout=20,
+            ws_per_message_deflate=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=int(settings.shutdown_seconds),
+        )
+        server = _Server(config, partial(_announce, ready))
+        await server.serve()
+        if not server.started:
+            raise ConfigurationError(
+                f"Cannot listen on {settings.host}:{settings.port}; is something else running there? Choose another port."
+            )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, telling when it listens, and ending by returning instead of by raising its signal again: what was opened is closed after it."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: object = None) -> None:
+        """Listen, then say so."""
+        try:
+            await super().startup()
+        except SystemExit:  # the port is taken; uvicorn has logged why
+            self.should_exit = True
+            return
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT begin the end; a second one hurries it."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+def _announce(ready: Callable[[str], None] | None, url: str) -> None:
+    log.info("serving", url=url)
+    if ready is not None:
+        ready(url)
+
+
+async def _bring_up_to_date(dsn: str, settings: Settings) -> None:
+    """In development, and for the embedded server, migrate; else refuse to run on another schema than this code's."""
+    if settings.dev or settings.database_url is None:
+        await migrate(dsn, lambda migration: log.info("migrating", migration=migration.name))
+        return
+    try:
+        connection = await connect(dsn)
+    except (OSError, TimeoutError) as error:
+        raise ConfigurationError("The database cannot be reached; check GATEWAY_DATABASE_URL.") from error
+    try:
+        missing = await pending(connection)
+    finally:
+        await connection.close()
+    if missing:
+        raise ConfigurationError(f"The database lacks {len(missing)} migration(s); run: profile-gateway migrate")
+
+
+def _keys(settings: Settings) -> tuple[TokenVerifier, list[bytes]]:
+    secrets = [secret.get_secret_value().encode() for secret in settings.secret_keys]
+    if settings.dev:
+        keys = DevelopmentKeys.open(settings.data_dir)
+        return keys.verifier(settings.jwt_audience), secrets or [keys.secret]
+    if settings.jwt_keys is None or settings.jwt_issuer is None or not secrets:
+        raise ConfigurationError("Set GATEWAY_JWT_KEYS, GATEWAY_JWT_ISSUER and GATEWAY_SECRET_KEYS, or use --dev on this machine only.")
+    keyset = load_keys(settings.jwt_keys)
+    return TokenVerifier(settings.jwt_algorithm, keyset, settings.jwt_issuer, settings.jwt_audience), secrets
+
+
+def _bus(settings: Settings, database: Database) -> Bus:
+    return Bus(None if settings.bus == "memory" else lambda: PostgresBell(database))
+
+
+def _checks(runtime: Runtime) -> dict[str, Check]:
+    async def database() -> str:
+        await runtime.database.fetchval("SELECT 1", delivery=True)
+        return "ok"
+
+    async def bell() -> str:
+        return "ok" if runtime.services.hub.bell_is_healthy else "polling"
+
+    async def migrations() -> str:
+        return "ok"  # checked before anything was opened; a running gateway does not migrate under itself
+
+    return {"database": database, "migrations": migrations, "bell": bell}
+
+
+async def _upkeep(database: Database) -> None:
+    """Make the partitions of the days and months to come."""
+    while True:
+        with contextlib.suppress(GatewayError):
+            await database.execute(SQL["ensure_partitions"], delivery=True)
+        await asyncio.sleep(_UPKEEP_SECONDS)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415  # not on every platform
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,71 @@
+"""The gate: from the text of a credential to a principal, for every way in.
+
+Owns which credential opens which door: tokens and partner keys the graph, write keys the tracking API. Must not read a request: transport
+hands it the one header, and never a query string or a cookie. Called by `engine` and `transport`, once per request or socket.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gateway.auth.keys import KeyKind, KeyRing
+from gateway.auth.policy import ROLE_SCOPES
+from gateway.auth.principal import Principal
+from gateway.auth.tokens import TokenVerifier
+from gateway.auth.workspaces import Workspaces
+from gateway.errors import Unauthenticated
+
+__all__ = ["Gate"]
+
+_LONGEST_HEADER = 9 * 1024
+"""A token of 8 KiB and the word before it."""
+_BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
+"""RFC 6750, 2.1; two headers joined by a comma do not fit."""
+
+
+class Gate:
+    """Authenticates; every refusal is Unauthenticated."""
+
+    def __init__(self, verifier: TokenVerifier, keyring: KeyRing, workspaces: Workspaces) -> None:
+        self._verifier = verifier
+        self._keyring = keyring
+        self._workspaces = workspaces
+
+    async def authenticate(self, authorization: str | None) -> Principal:
+        """Who sent this `Authorization` header (or `connection_init` entry): `Bearer <token>` or `Bearer pgw_partner_…`.
+
+        Raises:
+            Unauthenticated: nobody we know, with a reason that helps the credential's owner only.
+        """
+        match = _BEARER.fullmatch(authorization) if authorization and len(authorization) <= _LONGEST_HEADER else None
+        if match is None:
+            raise Unauthenticated("Send an access token or a partner key as: Authorization: Bearer …")
+        credential = match[1]
+        if credential.startswith("pgw_"):
+            return await self._by_key(KeyKind.PARTNER, credential)
+        claims = self._verifier.verify(credential)
+        scopes = ROLE_SCOPES[claims.role]
+        return Principal(
+            workspace_id=await self._workspaces.by_key(claims.workspace),
+            workspace_key=claims.workspace,
+            subject=claims.subject,
+            display_name=claims.name or claims.subject,
+            role=claims.role,
+            scopes=scopes if claims.scopes is None else scopes & claims.scopes,
+            expires_at=claims.expires_at,
+            source=None,
+        )
+
+    async def authenticate_write(self, basic_user: str | None) -> Principal:
+        """Who sends events with this write key: the user name of HTTP Basic, as Segment's libraries send it, or `writeKey` of the body.
+
+        Raises:
+            Unauthenticated: it is not a valid write key.
+        """
+        return await self._by_key(KeyKind.WRITE, basic_user or "")
+
+    async def _by_key(self, kind: KeyKind, text: str) -> Principal:
+        if not text.startswith(f"pgw_{kind}_"):
+            raise Unauthenticated("The key is not valid.")
+        return await self._keyring.verify(text)

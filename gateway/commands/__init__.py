@@ -1,0 +1,3 @@
+"""The write side, the only code that changes state: authorise, validate, write, log; one transaction per command."""
+
+__all__: list[str] = []

@@ -1,0 +1,190 @@
+"""Contact points and identifiers: normalise, claim, write.
+
+Owns the way of a phone, an e-mail or a key from what was typed to the rows that make it findable. Called by `profiles` and `tracking`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from gateway.commands.unit import Retry, Unit
+from gateway.commands.validation import Problems
+from gateway.errors import Problem, Rejected
+from gateway.identity import lookup_key, normalize, normalize_identifier, normalize_type
+from gateway.model.ids import uuid7
+from gateway.model.profile import Channel
+from gateway.storage.database import columns
+from gateway.storage.queries import SQL
+
+__all__ = ["ContactPointChange", "IdentifierChange", "Reach", "check_reach", "remove_reach", "write_reach"]
+
+_LONGEST_VALUE = 320
+_LONGEST_LABEL = 100
+_MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPointChange:
+    """A contact point to add, or (with `point_id`) to change."""
+
+    channel: Channel
+    value: str
+    custom_channel: str | None = None
+    label: str | None = None
+    is_primary: bool | None = None
+    point_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierChange:
+    """An identifier to add."""
+
+    type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Checked and normalised: (change, normalized value) and (type, raw, normalized value)."""
+
+    points: Sequence[tuple[ContactPointChange, str]]
+    identifiers: Sequence[tuple[str, str, str]]
+    identifiers_path: str = "identifiers"
+
+    def fields(self) -> list[str]:
+        """The names on `Profile` that this touches."""
+        return [name for name, given in (("contactPoints", self.points), ("identifiers", self.identifiers)) if given]
+
+
+def check_reach(
+    problems: Problems,
+    points: Sequence[ContactPointChange],
+    identifiers: Sequence[IdentifierChange],
+    region: str | None,
+    points_path: str,
+    identifiers_path: str,
+) -> Reach:
+    """Normalise everything, noting each problem at its own path."""
+    for name, given in ((points_path, points), (identifiers_path, identifiers)):
+        if len(given) > _MOST:
+            problems.add("LIMIT_EXCEEDED", f"At most {_MOST} at once.", name)
+    checked_points = []
+    for index, point in enumerate(points[:_MOST]):
+        path = (points_path, index)
+        if point.channel is Channel.CUSTOM and not (point.custom_channel or "").strip():
+            problems.add("REQUIRED", "A CUSTOM contact point names its customChannel.", *path, "customChannel")
+        problems.text(point.label, _LONGEST_LABEL, *path, "label")
+        problems.text(point.custom_channel, _LONGEST_LABEL, *path, "customChannel")
+        if problems.text(point.value, _LONGEST_VALUE, *path, "value") is None:
+            if not point.value.strip():
+                problems.add("REQUIRED", "A contact point needs a value.", *path, "value")
+            continue
+        key = lookup_key(point.channel, point.custom_channel)
+        checked_points.append((point, problems.attempt(normalize, key, point.value, region, path=(*path, "value"))))
+    checked_identifiers = []
+    for index, identifier in enumerate(identifiers[:_MOST]):
+        kind = problems.attempt(normalize_type, identifier.type, path=(identifiers_path, index, "type"))
+        value = problems.attempt(normalize_identifier, identifier.value, path=(identifiers_path, index, "value"))
+        checked_identifiers.append((kind, identifier.value, value))
+    return Reach(checked_points, checked_identifiers, identifiers_path)
+
+
+async def write_reach(unit: Unit, profile_id: UUID, reach: Reach, source: str) -> list[str]:
+    """Write what `check_reach` let through; the names on `Profile` that changed.
+
+    Raises:
+        Rejected: an identifier belongs to another profile (TAKEN), or a contact point to change is not this profile's (NOT_FOUND).
+    """
+    changed: list[str] = []
+    if reach.identifiers and await _write_identifiers(unit, profile_id, reach, source):
+        changed.append("identifiers")
+    if reach.points:
+        for point, normalized in reach.points:
+            if point.point_id is not None:
+                await _change_point(unit, profile_id, point, normalized)
+        new = [(point, normalized) for point, normalized in reach.points if point.point_id is None]
+        if new:
+            await _add_points(unit, profile_id, new, source)
+        changed.append("contactPoints")
+    return changed
+
+
+async def remove_reach(unit: Unit, profile_id: UUID, points: Sequence[UUID], identifiers: Sequence[UUID]) -> list[str]:
+    """Take contact points and identifiers away; those that are not there are no error. A channel that lost its primary gets another."""
+    changed: list[str] = []
+    released: list[tuple[str, str]] = []
+    if points:
+        rows = await unit.fetch("delete_contact_points", profile_id, list(points))
+        if rows:
+            changed.append("contactPoints")
+            await unit.connection.execute(SQL["promote_contact_points"], unit.workspace, profile_id)
+            gone = {(lookup_key(Channel(row["channel"]), row["custom_channel"]), row["normalized"]) for row in rows}
+            kept = await unit.fetch("contacts_by_profile", [profile_id])
+            still = {(lookup_key(Channel(row["type"]), row["custom_channel"]), row["normalized"]) for row in kept if row["kind"] == "C"}
+            released += gone - still  # a number that stays as SMS is still found by phone
+    if identifiers:
+        rows = await unit.fetch("delete_identifiers", profile_id, list(identifiers))
+        if rows:
+            changed.append("identifiers")
+            released += [(row["type"], row["normalized"]) for row in rows]
+    if released:
+        await unit.connection.execute(SQL["release_lookups"], unit.workspace, profile_id, *columns(released))
+    return changed
+
+
+async def _write_identifiers(unit: Unit, profile_id: UUID, reach: Reach, source: str) -> bool:
+    wanted = [(kind, normalized, profile_id, True) for kind, _, normalized in dict.fromkeys(reach.identifiers)]
+    claimed = {(row["key"], row["value"]) for row in await unit.fetch("claim_lookups", *columns(wanted))}
+    missed = [(kind, value) for kind, value, _, _ in wanted if (kind, value) not in claimed]
+    if missed:
+        owners: dict[int, UUID] = {row["n"] - 1: row["profile_id"] for row in await unit.fetch("profile_ids_by_lookup", *columns(missed))}
+        problems = []
+        for index, (kind, value) in enumerate(missed):
+            owner = owners.get(index)
+            if owner is None:
+                raise Retry  # its holder has just let it go
+            if owner != profile_id:
+                place = next(n for n, (a, _, b) in enumerate(reach.identifiers) if (a, b) == (kind, value))
+                path = ("input", reach.identifiers_path, str(place), "value")
+                problems.append(Problem("TAKEN", f"Another profile has this {kind}.", path, existing=owner))
+        if problems:
+            raise Rejected(*problems)
+    rows = [(profile_id, uuid7(), kind, raw.strip(), value, source) for kind, raw, value in reach.identifiers if (kind, value) in claimed]
+    if rows:
+        await unit.fetch("insert_identifiers", *columns(rows))
+    return bool(rows)
+
+
+async def _add_points(unit: Unit, profile_id: UUID, points: Sequence[tuple[ContactPointChange, str]], source: str) -> None:
+    rows = [
+        (profile_id, uuid7(), point.channel.value, point.custom_channel, point.value.strip(), normalized, point.label, source)
+        for point, normalized in points
+    ]
+    inserted = {row["id"] for row in await unit.fetch("upsert_contact_points", *columns(rows))}
+    lookups = [(lookup_key(point.channel, point.custom_channel), normalized, profile_id, False) for point, normalized in points]
+    await unit.fetch("claim_lookups", *columns(lookups))
+    for (point, _), row in zip(points, rows, strict=True):
+        if point.is_primary and row[1] in inserted:
+            await _make_primary(unit, profile_id, row[1], point.channel.value, point.custom_channel)
+
+
+async def _change_point(unit: Unit, profile_id: UUID, point: ContactPointChange, normalized: str) -> None:
+    row = await unit.fetchrow("contact_point_by_id", profile_id, point.point_id)
+    if row is None or row["channel"] != point.channel.value:
+        raise Rejected(Problem("NOT_FOUND", "There is no such contact point on this channel.", ("input", "upsertContactPoints")))
+    await unit.connection.execute(
+        SQL["update_contact_point"], unit.workspace, profile_id, point.point_id, point.value.strip(), normalized, point.label
+    )
+    key = lookup_key(point.channel, row["custom_channel"])
+    if row["normalized"] != normalized:
+        await unit.connection.execute(SQL["release_lookups"], unit.workspace, profile_id, [key], [row["normalized"]])
+        await unit.fetch("claim_lookups", [key], [normalized], [profile_id], [False])
+    if point.is_primary:
+        await _make_primary(unit, profile_id, point.point_id, point.channel.value, row["custom_channel"])
+
+
+async def _make_primary(unit: Unit, profile_id: UUID, point_id: UUID | None, channel: str, custom: str | None) -> None:
+    await unit.connection.execute(SQL["unset_primary_contact_point"], unit.workspace, profile_id, channel, custom, point_id)
+    await unit.connection.execute(SQL["set_primary_contact_point"], unit.workspace, profile_id, point_id)

@@ -1,0 +1,80 @@
+"""The commands as one object: what resolvers and transports are handed instead of a writer and its settings.
+
+Owns nothing but the binding of each command to the process's writer. Made by `app`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from gateway.auth.principal import Principal
+from gateway.commands import companies, notes
+from gateway.commands.activities import NewActivity, record_activities
+from gateway.commands.profiles import NewProfile, ProfileChanges, create_profile, update_profile
+from gateway.commands.unit import Idempotency, Receipt, Writer
+from gateway.errors import Problem
+from gateway.model.source import Source
+
+__all__ = ["Commands"]
+
+
+class Commands:
+    """Every command of the write side, bound to this process."""
+
+    def __init__(self, writer: Writer, native: Source, region: str | None) -> None:
+        """`native`: the source that agents' writes belong to; `region`: for phone numbers in national format."""
+        self.writer = writer
+        self._native = native
+        self._region = region
+
+    async def create_profile(self, principal: Principal, new: NewProfile, key: str | None) -> Receipt:
+        """See `profiles.create_profile`."""
+        return await create_profile(self.writer, principal, new, self._region, _idempotency(key, "createProfile", new))
+
+    async def update_profile(self, principal: Principal, changes: ProfileChanges) -> Receipt:
+        """See `profiles.update_profile`."""
+        return await update_profile(self.writer, principal, changes, self._region)
+
+    async def add_to_company(
+        self, principal: Principal, profile_id: UUID, company_id: UUID | None, company_name: str | None, *, make_main: bool
+    ) -> Receipt:
+        """See `companies.add_to_company`."""
+        return await companies.add_to_company(
+            self.writer, principal, profile_id, company_id=company_id, company_name=company_name, make_main=make_main
+        )
+
+    async def remove_from_company(self, principal: Principal, profile_id: UUID, company_id: UUID) -> Receipt:
+        """See `companies.remove_from_company`."""
+        return await companies.remove_from_company(self.writer, principal, profile_id, company_id)
+
+    async def set_main_company(self, principal: Principal, profile_id: UUID, company_id: UUID) -> Receipt:
+        """See `companies.set_main_company`."""
+        return await companies.set_main_company(self.writer, principal, profile_id, company_id)
+
+    async def add_note(self, principal: Principal, profile_id: UUID, body: str, is_pinned: bool, key: str | None) -> Receipt:  # noqa: FBT001
+        """See `notes.add_note`."""
+        idempotency = _idempotency(key, "addNote", [profile_id, body, is_pinned])
+        return await notes.add_note(self.writer, principal, profile_id, body, is_pinned=is_pinned, idempotency=idempotency)
+
+    async def update_note(
+        self, principal: Principal, ref: tuple[UUID, UUID], body: str | None, is_pinned: bool | None, expected_version: int | None
+    ) -> Receipt:
+        """See `notes.update_note`."""
+        return await notes.update_note(
+            self.writer, principal, self._native, ref, body=body, is_pinned=is_pinned, expected_version=expected_version
+        )
+
+    async def delete_note(self, principal: Principal, ref: tuple[UUID, UUID]) -> Receipt:
+        """See `notes.delete_note`."""
+        return await notes.delete_note(self.writer, principal, self._native, ref)
+
+    async def record_activities(self, principal: Principal, given: Sequence[tuple[UUID | None, Any]]) -> tuple[int, int, list[Problem]]:
+        """See `activities.record_activities`; `given`: each input with the profile it was found to mean."""
+        new = [NewActivity(owner, one.type, one.occurred_at, one.message_id, one.account, one.properties) for owner, one in given]
+        return await record_activities(self.writer, principal, principal.source or self._native.key, new)
+
+
+def _idempotency(key: str | None, command: str, given: Any) -> Idempotency | None:
+    return None if key is None else Idempotency(key, [command, given])

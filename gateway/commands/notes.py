@@ -1,0 +1,112 @@
+"""Add, change and delete notes. Everyone reads them; the author, or a supervisor, changes them.
+
+Called by resolvers' mutations through `Commands`.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from gateway.auth.policy import Action, may_edit_note, require
+from gateway.auth.principal import Principal
+from gateway.commands.profiles import not_found, stale
+from gateway.commands.unit import Idempotency, Receipt, Unit, Writer
+from gateway.commands.validation import Problems
+from gateway.errors import Problem, Rejected
+from gateway.model.ids import uuid7
+from gateway.model.note import MAX_NOTE_BYTES, Note
+from gateway.model.source import Source
+from gateway.sources.native import note_of
+from gateway.storage.queries import SQL
+
+__all__ = ["add_note", "delete_note", "update_note"]
+
+
+async def add_note(
+    writer: Writer, principal: Principal, profile_id: UUID, body: str, *, is_pinned: bool, idempotency: Idempotency | None
+) -> Receipt:
+    """A new note on a profile; the receipt's entity is the note.
+
+    Raises:
+        Forbidden: without `note:write`.
+        Rejected: NOT_FOUND, REQUIRED or INVALID (16 KiB at most).
+    """
+    require(principal, Action.ADD_NOTE)
+    text = _checked(body)
+    actor = principal.actor
+
+    async def work(unit: Unit) -> Receipt:
+        note_id = uuid7()
+        author = actor.id, actor.display_name, actor.kind.value
+        if await unit.fetchrow("insert_note", profile_id, note_id, text, is_pinned, *author) is None:
+            raise Rejected(not_found("profile", "profileId"))
+        unit.profile_changed(profile_id, "notes")
+        return Receipt(profile_id, note_id)
+
+    return await writer.run(principal, work, idempotency)
+
+
+async def update_note(
+    writer: Writer,
+    principal: Principal,
+    source: Source,
+    ref: tuple[UUID, UUID],
+    *,
+    body: str | None,
+    is_pinned: bool | None,
+    expected_version: int | None,
+) -> Receipt:
+    """Change one's own note; None keeps.
+
+    Raises:
+        Rejected: NOT_FOUND, NOT_YOUR_NOTE, STALE_VERSION (with the note as it is), REQUIRED or INVALID.
+    """
+    require(principal, Action.ADD_NOTE)
+    text = None if body is None else _checked(body)
+
+    async def work(unit: Unit) -> Receipt:
+        note = await _own_note(unit, ref, source, "input", "id")
+        if expected_version is not None and note.version != expected_version:
+            raise Rejected(stale(note, note.version))
+        await unit.connection.execute(SQL["update_note"], unit.workspace, *ref, text, is_pinned)
+        unit.profile_changed(ref[0], "notes")
+        return Receipt(*ref)
+
+    return await writer.run(principal, work)
+
+
+async def delete_note(writer: Writer, principal: Principal, source: Source, ref: tuple[UUID, UUID]) -> Receipt:
+    """Remove one's own note; its text is gone for good.
+
+    Raises:
+        Rejected: NOT_FOUND or NOT_YOUR_NOTE.
+    """
+    require(principal, Action.ADD_NOTE)
+
+    async def work(unit: Unit) -> Receipt:
+        await _own_note(unit, ref, source, "id")
+        await unit.connection.execute(SQL["delete_note"], unit.workspace, *ref)
+        unit.profile_changed(ref[0], "notes")
+        return Receipt(*ref)
+
+    return await writer.run(principal, work)
+
+
+async def _own_note(unit: Unit, ref: tuple[UUID, UUID], source: Source, *path: str) -> Note:
+    row = await unit.fetchrow("lock_note", *ref)
+    if row is None:
+        raise Rejected(Problem("NOT_FOUND", "There is no such note.", path))
+    note = note_of(row, source)
+    if not may_edit_note(unit.principal, note):
+        raise Rejected(Problem("NOT_YOUR_NOTE", f"Only {note.author.display_name} or a supervisor may change this note.", path))
+    return note
+
+
+def _checked(body: str) -> str:
+    problems = Problems()
+    text = problems.text(body, MAX_NOTE_BYTES, "body")
+    if text is None and not problems.found:
+        problems.add("REQUIRED", "A note needs a text.", "body")
+    problems.refuse()
+    assert text is not None
+    return text

@@ -1,0 +1,3 @@
+"""One operation, from document to response. Knows any schema; knows no table, no wire format."""
+
+__all__: list[str] = []

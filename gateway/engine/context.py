@@ -1,0 +1,46 @@
+"""What every resolver of one operation can reach.
+
+Owns the context's shape and its renewal: loaders live for one operation and, in a subscription, for one event, because a loader answers from
+what it saw before. Made by `app`'s factory per request or socket message; read by resolvers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.auth.principal import Principal
+from gateway.live.hub import Hub
+from gateway.loaders.bundle import Loaders
+from gateway.model.sealed import Sealer
+from gateway.sources.registry import Registry
+
+__all__ = ["OperationContext", "Services"]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What lives as long as the process. `commands` is the write side (see `gateway.commands`)."""
+
+    registry: Registry
+    hub: Hub
+    sealer: Sealer
+    commands: Any
+    default_region: str | None = None
+
+
+class OperationContext:
+    """One operation's (or one live event's) surroundings."""
+
+    __slots__ = ("batches", "loaders", "principal", "services")
+
+    def __init__(self, principal: Principal, services: Services) -> None:
+        self.principal = principal
+        self.services = services
+        self.loaders = Loaders(services.registry, principal.workspace_id)
+        self.batches: dict[int, Any] = {}
+        """The reference executor's gathering points, one per selection (see `resolvers.batching`)."""
+
+    def fork(self) -> OperationContext:
+        """The same surroundings with fresh loaders."""
+        return OperationContext(self.principal, self.services)

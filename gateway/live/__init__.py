@@ -1,0 +1,3 @@
+"""Live delivery: from a committed change to an agent's screen."""
+
+__all__: list[str] = []

@@ -1,0 +1,174 @@
+"""Feeds: one reader's way through one stream, from a cursor to the live end and onwards.
+
+Owns the resume decision (the table in docs/live.md), the order of bell and read, and the refusal to pass over a hole. Must not render: it
+yields positions and entries. Called by resolvers' subscriptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+import structlog
+
+from gateway.live.changelog import Head
+from gateway.live.hub import Hub, Tail
+from gateway.model.change import ChangeKind, Entry, Position, StreamKey
+from gateway.observe import LIVE_GAPS
+
+__all__ = ["Gap", "GapReason", "Ready", "Update", "complete", "conflated"]
+
+_TOO_FAR = 1000
+"""Most changes replayed to a client that comes back."""
+_BATCH = 100
+
+log = structlog.get_logger()
+
+
+class GapReason(Enum):
+    """Why continuity cannot be proven."""
+
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
+    EPOCH_CHANGED = "EPOCH_CHANGED"
+    AHEAD = "AHEAD"
+    TOO_FAR = "TOO_FAR"
+    PERMISSION_CHANGED = "PERMISSION_CHANGED"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The position is fixed and the bell armed: nothing behind it can be missed."""
+
+    position: Position
+    at: datetime
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Continuity cannot be proven; the stream goes on behind this position."""
+
+    position: Position
+    at: datetime
+    reason: GapReason
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Several entries as one: the position and time of the last, the union of their fields."""
+
+    position: Position
+    at: datetime
+    fields: tuple[str, ...]
+    actor_id: str
+
+
+async def complete(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGenerator[Ready | Gap | tuple[Position, Entry]]:
+    """Every entry of a stream behind the cursor `after` (None: from now on), once, in order, until the reader closes it.
+
+    Ends at once, without an event, when there is no such stream. There is no queue: the next entry is read when it is asked for.
+
+    Raises:
+        CursorInvalid: `after` is not a cursor of this stream.
+    """
+    async with aclosing(_batches(hub, stream, after)) as batches:
+        async for item in batches:
+            if isinstance(item, Ready | Gap):
+                yield item
+            else:
+                epoch, entries = item
+                for entry in entries:
+                    yield Position(epoch.epoch, entry.seq), entry
+
+
+async def conflated(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGenerator[Ready | Gap | Update]:
+    """The state of a stream: after each change, or a burst of them, one update that stands for all. Never goes backwards.
+
+    Raises:
+        CursorInvalid: `after` is not a cursor of this stream.
+    """
+    async with aclosing(_batches(hub, stream, after)) as batches:
+        async for item in batches:
+            if isinstance(item, Ready | Gap):
+                yield item
+                continue
+            epoch, entries = item
+            states = [entry for entry in entries if entry.kind is ChangeKind.PROFILE]
+            if states:
+                fields = tuple(dict.fromkeys(field for entry in states for field in entry.fields))
+                yield Update(Position(epoch.epoch, entries[-1].seq), states[-1].at, fields, states[-1].actor_id)
+
+
+async def _batches(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGenerator[Ready | Gap | tuple[Position, list[Entry]]]:
+    tail = hub.acquire(stream)
+    try:
+        generation = tail.generation
+        bell = tail.bell
+        head = await tail.begin()
+        if head is None:
+            return
+        start = _decide(hub, stream, after, head)
+        yield start
+        epoch, seq = start.position.epoch, start.position.seq
+        while True:
+            entries = await tail.after(seq)
+            if tail.generation != generation:
+                generation = tail.generation
+                gap = _broken(tail, epoch)
+                yield gap
+                epoch, seq = gap.position.epoch, gap.position.seq
+                continue
+            whole = _without_hole(stream, seq, entries)
+            if whole:
+                yield Position(epoch, seq), whole
+                seq = whole[-1].seq
+            if len(whole) < len(entries):
+                head = await tail.begin()
+                if head is None:
+                    return
+                yield _gap(head, GapReason.CURSOR_EXPIRED)
+                epoch, seq = head.position.epoch, head.position.seq
+            elif len(entries) < _BATCH:
+                await bell.wait()
+            # The bell is taken before the next read. The other way round, a change between the read and the taking would be slept through.
+            bell = tail.bell
+    finally:
+        hub.release(tail)
+
+
+def _decide(hub: Hub, stream: StreamKey, after: str | None, head: Head) -> Ready | Gap:
+    """Where to begin, by the table in docs/live.md."""
+    if after is None:
+        return Ready(head.position, datetime.now(UTC), resumed=False)
+    epoch, seq = hub.cursors.decode(stream, after)
+    if not hub.cursors.is_current(epoch, head.position):
+        return _gap(head, GapReason.EPOCH_CHANGED)
+    if seq > head.position.seq:
+        return _gap(head, GapReason.AHEAD)
+    if seq < head.low:
+        return _gap(head, GapReason.CURSOR_EXPIRED)
+    if head.position.seq - seq > _TOO_FAR:
+        return _gap(head, GapReason.TOO_FAR)
+    return Ready(Position(head.position.epoch, seq), datetime.now(UTC), resumed=True)
+
+
+def _broken(tail: Tail, epoch: object) -> Gap:
+    assert tail.newest is not None
+    return _gap(tail.newest, GapReason.AHEAD if tail.newest.position.epoch == epoch else GapReason.EPOCH_CHANGED)
+
+
+def _gap(head: Head, reason: GapReason) -> Gap:
+    LIVE_GAPS.labels(reason.value).inc()
+    return Gap(head.position, datetime.now(UTC), reason)
+
+
+def _without_hole(stream: StreamKey, seq: int, entries: list[Entry]) -> list[Entry]:
+    """The entries up to the first missing number."""
+    for index, entry in enumerate(entries):
+        if entry.seq != seq + 1 + index:
+            log.error("live.hole", stream=str(stream.stream_id), expected=seq + 1 + index, found=entry.seq)
+            return entries[:index]
+    return entries

@@ -1,0 +1,3 @@
+"""The read side: keys in, one call of each source, one answer per key out."""
+
+__all__: list[str] = []

@@ -1,0 +1,74 @@
+"""Sources of customer data, and what each of them answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum
+
+__all__ = ["DataParty", "Source", "SourceKind", "SourceReport", "SourceState"]
+
+
+class SourceKind(Enum):
+    """What a source provides."""
+
+    PROFILE = "PROFILE"
+    TRAITS = "TRAITS"
+    NOTES = "NOTES"
+    ACTIVITY = "ACTIVITY"
+    IDENTITY = "IDENTITY"
+    COMPANY = "COMPANY"
+
+
+class SourceState(Enum):
+    """How a source stands."""
+
+    OK = "OK"
+    STALE = "STALE"
+    TIMEOUT = "TIMEOUT"
+    ERROR = "ERROR"
+    CIRCUIT_OPEN = "CIRCUIT_OPEN"
+    DISABLED = "DISABLED"
+
+
+class DataParty(Enum):
+    """Whose data it is."""
+
+    FIRST = "FIRST"
+    SECOND = "SECOND"
+    THIRD = "THIRD"
+    PUBLIC = "PUBLIC"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source as clients see it. `priority`: the higher wins when values differ. `latency_ms`: of its last answer."""
+
+    key: str
+    display_name: str
+    kinds: tuple[SourceKind, ...]
+    party: DataParty = DataParty.FIRST
+    priority: int = 0
+    writable: bool = False
+    state: SourceState = SourceState.OK
+    last_success_at: datetime | None = None
+    latency_ms: float | None = None
+
+    @property
+    def id(self) -> str:
+        """The client's id."""
+        return f"src_{self.key}"
+
+    def standing(self, state: SourceState, last_success_at: datetime | None, latency_ms: float | None) -> Source:
+        """The same source with its present state."""
+        return replace(self, state=state, last_success_at=last_success_at, latency_ms=latency_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What one source contributed to an answer. `as_of`: when its data was true; `message`: for a person, without upstream text."""
+
+    source: Source
+    state: SourceState
+    as_of: datetime | None = None
+    message: str | None = None

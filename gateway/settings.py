@@ -1,0 +1,63 @@
+"""What an operator can set: twelve-factor settings, read once, never changed.
+
+Owns names, defaults, bounds and their meaning (the README's table is tested against this file). Must not open anything.
+Called by `app` and `cli`; everything below is handed the values it needs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+
+class Settings(BaseSettings):
+    """Each setting is the environment variable `GATEWAY_<NAME>`; secrets may also lie in files (`GATEWAY_SECRETS_DIR`)."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, extra="forbid", env_ignore_empty=True)
+
+    database_url: SecretStr | None = Field(
+        None, description="Postgres to use (15 or newer). Empty: the embedded one, in the data directory."
+    )
+    data_dir: Path = Field(Path(".gateway"), description="Where the embedded Postgres and the development keys live.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    bus: Literal["postgres", "memory"] = Field(
+        "postgres", description="How processes wake each other: postgres (LISTEN/NOTIFY), or memory for exactly one process."
+    )
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Comma-separated secrets of 32 bytes or more for cursors and API keys; the first signs, all verify."
+    )
+    jwt_algorithm: Literal["RS256", "ES256", "EdDSA"] = Field("ES256", description="The one signature algorithm tokens may use.")
+    jwt_keys: Path | None = Field(None, description="File with the public keys that sign tokens: a JWK set, a JWK or a PEM.")
+    jwt_issuer: str | None = Field(None, description="Exact `iss` of accepted tokens.")
+    jwt_audience: str = Field("profile-gateway", description="Exact `aud` of accepted tokens.")
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated browser origins that may open WebSockets and read answers; same-origin always may."
+    )
+    default_region: str | None = Field(
+        None, pattern="^[A-Z]{2}$", description="Region (ISO 3166) for phone numbers typed without +; empty: such numbers are refused."
+    )
+    pool_size: int = Field(10, ge=2, le=200, description="Postgres connections for requests.")
+    delivery_pool_size: int = Field(4, ge=1, le=50, description="Postgres connections kept for live delivery and health checks.")
+    poll_interval: float = Field(1.0, ge=0.05, le=60, description="Seconds between polls for changes; works also when no bell rings.")
+    log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log level shown.")
+    shutdown_seconds: float = Field(25.0, ge=1, le=300, description="Seconds that open work gets to end after SIGTERM.")
+    dev: bool = Field(default=False, description="Development mode: keys made in the data directory, introspection on, loopback only.")
+
+    @field_validator("secret_keys", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value().encode()) < 32 for secret in value):  # noqa: PLR2004
+            raise ValueError("each secret needs at least 32 bytes; make one with: openssl rand -base64 48")
+        return value

@@ -1,0 +1,149 @@
+"""The contract between the gateway and a source of customer data: batch-first, one result or one error per key.
+
+Owns the Protocols, their keys and windows. Must not say how a source works. Implemented by `native`, `memory` and later adapters; called by
+`loaders`; one contract suite (`tests/contract`) holds every implementation to it:
+
+* A method takes a list of keys and returns a list of the same length in the same order.
+* An element is the answer, or a `SourceError` that concerns this key alone; a raised exception fails every key of the call.
+* A key the source does not know is answered with None or an empty list, never with an error.
+* The workspace is the first wall: no answer ever carries another workspace's data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Protocol
+from uuid import UUID
+
+from gateway.errors import SourceError
+from gateway.model.activity import Place, TimelineFilter, TimelineItem
+from gateway.model.company import Company, CompanyMembership
+from gateway.model.note import Note
+from gateway.model.profile import ContactPoint, Identifier, Profile
+from gateway.model.source import Source
+from gateway.model.trait import TraitFact
+
+__all__ = [
+    "FIRST_PLACE",
+    "LAST_PLACE",
+    "ActivitySource",
+    "CompanySource",
+    "Contacts",
+    "IdentitySource",
+    "LookupKey",
+    "NoteSource",
+    "NoteWindow",
+    "ProfileSource",
+    "TimelineWindow",
+    "TraitSource",
+]
+
+FIRST_PLACE: Final = Place(datetime(1, 1, 1, tzinfo=UTC), "", "")
+"""Before every item."""
+LAST_PLACE: Final = Place(datetime(9999, 12, 31, tzinfo=UTC), "~", "~")
+"""After every item (`~` sorts behind every source key and every native id)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookupKey:
+    """A normalized value to find profiles by: `key` is an identifier type, `phone`, `email` or a channel in lower case."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """How to reach a profile and what identifies it."""
+
+    points: tuple[ContactPoint, ...] = ()
+    identifiers: tuple[Identifier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoteWindow:
+    """Up to `limit` notes, newest first, below the note `before` (None: from the newest)."""
+
+    limit: int
+    before: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineWindow:
+    """Up to `limit` items strictly between two places, read from the older or the newer end, in that reading order."""
+
+    limit: int
+    newest_first: bool = False
+    lower: Place = FIRST_PLACE
+    upper: Place = LAST_PLACE
+    filter: TimelineFilter = TimelineFilter()
+
+
+class _Described(Protocol):
+    @property
+    def source(self) -> Source:
+        """How the source presents itself, with its present state."""
+
+
+class ProfileSource(_Described, Protocol):
+    """Knows profiles."""
+
+    async def profiles(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Profile | SourceError | None]:
+        """The profile of each id."""
+
+
+class IdentitySource(_Described, Protocol):
+    """Knows who is meant by a value."""
+
+    async def resolve(self, workspace: UUID, keys: Sequence[LookupKey]) -> Sequence[Sequence[UUID] | SourceError]:
+        """The ids of the profiles that have each value, ascending; exact matches only."""
+
+    async def search_names(self, workspace: UUID, words: Sequence[str], after: UUID | None, limit: int) -> Sequence[UUID]:
+        """Ids of active profiles, ascending, above `after`, with words in first or last name that begin with each of these; any case."""
+
+    async def contacts(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Contacts | SourceError]:
+        """Contact points (primary first) and identifiers of each profile."""
+
+
+class TraitSource(_Described, Protocol):
+    """Knows facts about profiles."""
+
+    async def traits(self, workspace: UUID, ids: Sequence[UUID], keys: Sequence[str] | None) -> Sequence[Sequence[TraitFact] | SourceError]:
+        """What the source says of each profile; `keys` names the only traits that are wanted (None: all)."""
+
+
+class NoteSource(_Described, Protocol):
+    """Knows notes."""
+
+    async def notes(self, workspace: UUID, ids: Sequence[UUID], window: NoteWindow) -> Sequence[Sequence[Note] | SourceError]:
+        """One page of each profile's notes, newest first."""
+
+    async def note_counts(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[int | SourceError]:
+        """How many notes each profile has."""
+
+    async def notes_by_id(self, workspace: UUID, refs: Sequence[tuple[UUID, UUID]]) -> Sequence[Note | SourceError | None]:
+        """The note of each (profile id, note id)."""
+
+
+class ActivitySource(_Described, Protocol):
+    """Knows what happened."""
+
+    async def activities(
+        self, workspace: UUID, ids: Sequence[UUID], window: TimelineWindow
+    ) -> Sequence[Sequence[TimelineItem] | SourceError]:
+        """One window of each profile's items, in reading order."""
+
+    async def activities_by_id(self, workspace: UUID, refs: Sequence[tuple[UUID, str]]) -> Sequence[TimelineItem | SourceError | None]:
+        """The item of each (profile id, native id)."""
+
+
+class CompanySource(_Described, Protocol):
+    """Knows companies and who belongs to them."""
+
+    async def companies(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Company | SourceError | None]:
+        """The company of each id."""
+
+    async def memberships(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Sequence[CompanyMembership] | SourceError]:
+        """Each profile's companies, the main one first, then by `since`."""

@@ -1,0 +1,32 @@
+"""The named SQL of the gateway: every statement lives in `sql/*.sql`, one file per noun.
+
+Owns reading those files once (`-- name: profiles_by_id` opens a statement). Must not build SQL from pieces. Called by sources, live and
+commands, always as `SQL["name"]`; a test prepares every statement against a real Postgres.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from typing import Final
+
+__all__ = ["SQL"]
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+def _load() -> dict[str, str]:
+    statements: dict[str, str] = {}
+    for file in sorted(files("gateway.storage").joinpath("sql").iterdir(), key=lambda entry: entry.name):
+        if not file.name.endswith(".sql"):
+            continue
+        parts = _NAME.split(file.read_text(encoding="utf-8"))[1:]
+        for name, statement in zip(parts[::2], parts[1::2], strict=True):
+            if name in statements:
+                raise ValueError(f"{file.name}: the statement {name} exists already")
+            statements[name] = statement.strip().rstrip(";")
+    return statements
+
+
+SQL: Final = _load()
+"""name → statement."""

@@ -1,0 +1,2 @@
+-- name: ensure_partitions
+SELECT ensure_partitions()

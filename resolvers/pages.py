@@ -1,0 +1,80 @@
+"""Pages of lists that come whole or by id: traits by key, notes by id, search results by profile id.
+
+Owns what their cursors hold. Called by `resolvers.types.profile` and `resolvers.search`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from gateway.errors import CursorInvalid
+from gateway.loaders.bundle import TraitAnswer
+from gateway.model.note import Note, NotePage
+from gateway.model.page import Connection, PageArgs
+from gateway.model.sealed import Sealer
+from gateway.model.trait import Trait
+from gateway.sources.contract import NoteWindow
+from resolvers.inputs.timeline import TraitFilter
+
+__all__ = ["note_page", "open_uuid", "seal_uuid", "trait_page"]
+
+
+def trait_page(sealer: Sealer, workspace: UUID, page: PageArgs, chosen: TraitFilter | None) -> Callable[[TraitAnswer], Connection[Trait]]:
+    """A function from a profile's traits to the page of them; the cursor is the key."""
+    purpose = b"traits" + workspace.bytes
+    after = sealer.open(purpose, page.after).decode() if page.after else ""
+    search = chosen.search.casefold() if chosen and chosen.search else None
+
+    def wanted(trait: Trait) -> bool:
+        return (
+            trait.key > after
+            and (
+                chosen is None
+                or (
+                    (chosen.keys is None or trait.key in chosen.keys)
+                    and (chosen.kinds is None or trait.kind in chosen.kinds)
+                    and (chosen.categories is None or (trait.category or "Other") in chosen.categories)
+                    and (chosen.sources is None or trait.provenance.source.id in chosen.sources)
+                )
+            )
+            and (search is None or search in trait.key.casefold() or search in trait.display_name.casefold())
+        )
+
+    def cursor_of(trait: Trait) -> str:
+        return sealer.seal(purpose, trait.key.encode())
+
+    def show(answer: TraitAnswer) -> Connection[Trait]:
+        found = [trait for trait in answer.traits if wanted(trait)]
+        return Connection(found[: page.limit], cursor_of, len(found) > page.limit, bool(after), sources=answer.reports)
+
+    return show
+
+
+def note_page(sealer: Sealer, workspace: UUID, page: PageArgs) -> tuple[NoteWindow, Callable[[UUID, Sequence[Note]], NotePage]]:
+    """The window to read, and a function from what was read to the page; the cursor is the note's id."""
+    purpose = b"notes" + workspace.bytes
+    before = open_uuid(sealer, purpose, page.after)
+
+    def cursor_of(note: Note) -> str:
+        return seal_uuid(sealer, purpose, note.note_id)
+
+    def show(profile_id: UUID, notes: Sequence[Note]) -> NotePage:
+        return NotePage(notes[: page.limit], cursor_of, len(notes) > page.limit, before is not None, profile_id=profile_id)
+
+    return NoteWindow(page.limit + 1, before), show
+
+
+def seal_uuid(sealer: Sealer, purpose: bytes, value: UUID) -> str:
+    """A cursor that is a UUID."""
+    return sealer.seal(purpose, value.bytes)
+
+
+def open_uuid(sealer: Sealer, purpose: bytes, text: str | None) -> UUID | None:
+    """The UUID in a cursor; CursorInvalid when it is none of this purpose."""
+    if text is None:
+        return None
+    payload = sealer.open(purpose, text)
+    if len(payload) != 16:  # noqa: PLR2004  # bytes of a UUID
+        raise CursorInvalid
+    return UUID(bytes=payload)

@@ -1,0 +1,97 @@
+"""The schema: Query, Mutation and Subscription assembled, and the table from a value's class to its GraphQL type.
+
+Owns that table, through which interfaces and unions resolve, and the place where batch functions are put for a compiled executor to find.
+Called by `gateway.app` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import strawberry
+from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, GraphQLUnionType, Undefined
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.field import StrawberryField
+
+from gateway.model import activity, company, note, profile, source
+from resolvers import events, payloads
+from resolvers.batching import BATCH
+from resolvers.mutation import Mutation
+from resolvers.query import Query
+from resolvers.subscription import Subscription
+from resolvers.types.contact_point import ShownIdentifier, ShownPoint
+from resolvers.types.node import DuplicateIdentifierError, InputError, StaleVersionError
+from resolvers.types.scalars import SCALARS
+
+__all__ = ["TYPE_OF", "build_schema", "schema_text"]
+
+TYPE_OF: dict[type, str] = {
+    profile.Profile: "Profile",
+    ShownPoint: "ContactPoint",
+    ShownIdentifier: "Identifier",
+    note.Note: "Note",
+    company.Company: "Company",
+    source.Source: "Source",
+    activity.Interaction: "Interaction",
+    activity.ExternalActivity: "ExternalActivity",
+    events.ReadyEvent: "StreamReady",
+    events.GapEvent: "StreamGap",
+    events.GoAwayEvent: "StreamGoAway",
+    events.ProfileEvent: "ProfileUpdated",
+    events.ItemEvent: "TimelineItemUpserted",
+    payloads.InputProblem: "InputError",
+    payloads.StaleVersion: "StaleVersionError",
+    payloads.DuplicateIdentifier: "DuplicateIdentifierError",
+}
+"""Class of a value → name of its type."""
+
+_BACKREF = "strawberry-definition"
+
+
+def _strawberry_schema() -> strawberry.Schema:
+    schema = strawberry.Schema(
+        Query,
+        Mutation,
+        Subscription,
+        types=[InputError, StaleVersionError, DuplicateIdentifierError],
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )
+    for kind in schema._schema.type_map.values():  # noqa: SLF001  # Strawberry keeps the core schema to itself
+        if isinstance(kind, GraphQLInputObjectType):
+            _drop_null_defaults(kind.fields)
+        elif isinstance(kind, GraphQLObjectType):
+            for field in kind.fields.values():
+                _drop_null_defaults(field.args)
+    return schema
+
+
+def _drop_null_defaults(inputs: Mapping[str, Any]) -> None:
+    """Python's None as a default means "not given"; the contract says that by giving no default."""
+    for one in inputs.values():
+        if one.default_value is None:
+            one.default_value = Undefined
+
+
+def build_schema() -> GraphQLSchema:
+    """The executable schema."""
+    schema: GraphQLSchema = _strawberry_schema()._schema  # noqa: SLF001  # Strawberry keeps the core schema to itself
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
+            kind.resolve_type = _type_name
+        elif isinstance(kind, GraphQLObjectType):
+            kind.is_type_of = None  # values are the model's: the table alone says what they are
+            for field in kind.fields.values():
+                definition = field.extensions.get(_BACKREF)
+                if isinstance(definition, StrawberryField) and BATCH in definition.metadata:
+                    field.extensions[BATCH] = definition.metadata[BATCH]
+    return schema
+
+
+def schema_text() -> str:
+    """The schema as the contract file `schema.graphql` has it."""
+    return _strawberry_schema().as_str().rstrip() + "\n"
+
+
+def _type_name(value: Any, _info: object, _abstract: object) -> str:
+    return TYPE_OF[type(value)]

@@ -1,0 +1,52 @@
+"""Subscription: what is pushed as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any
+
+import strawberry
+
+from gateway.auth.policy import Action, require
+from gateway.model.ids import parse_id
+from resolvers.batching import Info
+from resolvers.events import profile_events, timeline_events
+from resolvers.inputs.timeline import TimelineFilter, timeline_filter
+from resolvers.types.live import ProfileEvent, TimelineEvent
+from resolvers.types.scalars import StreamCursor
+
+__all__ = ["Subscription"]
+
+ProfileId = Annotated[strawberry.ID, strawberry.argument(description="The profile.")]
+After = Annotated[StreamCursor | None, strawberry.argument(description="Resume behind this cursor; absent: from now on.")]
+
+
+@strawberry.type(description="What is pushed as it happens. A stream of a profile that is not there, or not yours, ends without an event.")
+class Subscription:
+    @strawberry.subscription(
+        graphql_type=ProfileEvent, description="The profile's state: after each change, or burst of changes, the profile as it is then."
+    )
+    async def profile_events(
+        self,
+        info: Info,
+        profile_id: ProfileId,
+        fields: Annotated[list[str] | None, strawberry.argument(description="Only changes of these fields of Profile.")] = None,
+        after: After = None,
+    ) -> AsyncGenerator[Any, None]:
+        require(info.context.principal, Action.SUBSCRIBE)
+        require(info.context.principal, Action.READ_PROFILE)
+        async for event in profile_events(info.context, parse_id(profile_id, "prf", "profileId")[0], fields, after):
+            yield event
+
+    @strawberry.subscription(graphql_type=TimelineEvent, description="Every new or changed timeline item, in order, none left out.")
+    async def timeline_events(
+        self,
+        info: Info,
+        profile_id: ProfileId,
+        filter: Annotated[TimelineFilter | None, strawberry.argument(description="Only these items.")] = None,  # noqa: A002
+        after: After = None,
+    ) -> AsyncGenerator[Any, None]:
+        require(info.context.principal, Action.SUBSCRIBE)
+        require(info.context.principal, Action.READ_TIMELINE)
+        async for event in timeline_events(info.context, parse_id(profile_id, "prf", "profileId")[0], timeline_filter(filter), after):
+            yield event

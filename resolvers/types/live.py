@@ -1,0 +1,98 @@
+"""Live events: what a subscription delivers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from resolvers.types.activity import TimelineItem
+from resolvers.types.enums import GapReason
+from resolvers.types.profile import Profile
+from resolvers.types.scalars import StreamCursor
+from resolvers.types.source import Actor
+
+__all__ = [
+    "LiveEvent",
+    "ProfileEvent",
+    "ProfileUpdated",
+    "StreamGap",
+    "StreamGoAway",
+    "StreamReady",
+    "TimelineEvent",
+    "TimelineItemUpserted",
+]
+
+_CURSOR = "Give it back as `after` to resume behind this event."
+_SEQ = "Position in the stream's gapless log, strictly increasing."
+_AT = "When the change was logged, or the event made."
+
+
+@strawberry.interface(
+    description="Every live event carries seq (its position in the stream's gapless log, strictly increasing) and cursor (give it back as "
+    "`after` to resume)."
+)
+class LiveEvent:
+    cursor: StreamCursor = strawberry.field(description=_CURSOR)
+    seq: int = strawberry.field(description=_SEQ)
+    at: datetime = strawberry.field(description=_AT)
+
+
+@strawberry.type(
+    description="First event of every stream: from here on nothing is missed. Query first, then subscribe after its streamCursor."
+)
+class StreamReady(LiveEvent):
+    cursor: StreamCursor = strawberry.field(description=_CURSOR)
+    seq: int = strawberry.field(description=_SEQ)
+    at: datetime = strawberry.field(description=_AT)
+    resumed: bool = strawberry.field(description="Whether the stream goes on behind the cursor you gave.")
+
+
+@strawberry.type(
+    description="Continuity cannot be proven (the cursor is older than the log, from before a restore, or too far behind): refetch, then go "
+    "on from this cursor."
+)
+class StreamGap(LiveEvent):
+    cursor: StreamCursor = strawberry.field(description=_CURSOR)
+    seq: int = strawberry.field(description=_SEQ)
+    at: datetime = strawberry.field(description=_AT)
+    reason: GapReason = strawberry.field(description="Why.")
+
+
+@strawberry.type(description="The server is about to end this stream (token expiry): reconnect with cursor.")
+class StreamGoAway(LiveEvent):
+    cursor: StreamCursor = strawberry.field(description=_CURSOR)
+    seq: int = strawberry.field(description=_SEQ)
+    at: datetime = strawberry.field(description=_AT)
+    reason: str = strawberry.field(description="Why, as a word: TOKEN_EXPIRED.")
+    retry_after_ms: int = strawberry.field(description="How long to wait before coming back, in milliseconds.")
+
+
+@strawberry.type(description="The profile, its contact points, traits, companies or notes changed. Bursts are shown as one event.")
+class ProfileUpdated(LiveEvent):
+    cursor: StreamCursor = strawberry.field(description=_CURSOR)
+    seq: int = strawberry.field(description=_SEQ)
+    at: datetime = strawberry.field(description=_AT)
+    profile: Profile = strawberry.field(description="The profile as it is now.")
+    changed_fields: list[str] = strawberry.field(description="Fields of Profile that changed since the event before.")
+    actor: Actor | None = strawberry.field(description="Who made the last of the changes, where that is known.")
+
+
+@strawberry.type(description="A timeline item appeared or changed.")
+class TimelineItemUpserted(LiveEvent):
+    cursor: StreamCursor = strawberry.field(description=_CURSOR)
+    seq: int = strawberry.field(description=_SEQ)
+    at: datetime = strawberry.field(description=_AT)
+    item: TimelineItem = strawberry.field(description="The item.")
+    is_new: bool = strawberry.field(description="Whether it appeared; else it changed.")
+
+
+ProfileEvent = Annotated[
+    StreamReady | StreamGap | StreamGoAway | ProfileUpdated,
+    strawberry.union("ProfileEvent", description="What profileEvents delivers."),
+]
+TimelineEvent = Annotated[
+    StreamReady | StreamGap | StreamGoAway | TimelineItemUpserted,
+    strawberry.union("TimelineEvent", description="What timelineEvents delivers."),
+]

@@ -1,0 +1,39 @@
+"""What the conformance tests with npm clients stand on: Node.js and the pinned packages of tests/conformance/node.
+
+`make test` installs the packages when npm is there. Where they are missing the tests are skipped, and say what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+__all__ = ["NodeClients"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeClients:
+    """Where the npm clients live: run `node` with `folder` as its working directory, so that imports find them."""
+
+    node: str
+    folder: Path
+
+
+@pytest.fixture(name="node_clients", scope="session")
+def _node_clients() -> NodeClients:
+    """Node.js with graphql-ws, graphql and ws at exactly the versions of package.json; skips the test where one is missing."""
+    folder = Path(__file__).parent / "node"
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not installed: the npm clients cannot run (install Node.js 20 or newer with npm, then make test)")
+    for name, version in json.loads((folder / "package.json").read_text())["dependencies"].items():
+        manifest = folder / "node_modules" / name / "package.json"
+        if not manifest.is_file():
+            pytest.skip(f"the npm package {name} is not installed in tests/conformance/node: make test installs it when npm is there")
+        if json.loads(manifest.read_text())["version"] != version:
+            pytest.skip(f"the npm package {name} in tests/conformance/node is not {version}: run make test, which installs it")
+    return NodeClients(node=node, folder=folder)
