@@ -269,7 +269,8 @@ def _keys(settings: Settings) -> tuple[TokenVerifier, list[bytes]]:
     if settings.jwt_keys is None or settings.jwt_issuer is None or not secrets:
         raise ConfigurationError("Set GATEWAY_JWT_KEYS, GATEWAY_JWT_ISSUER and GATEWAY_SECRET_KEYS, or use --dev on this machine only.")
     keyset = load_keys(settings.jwt_keys)
-    return TokenVerifier(settings.jwt_algorithm, keyset, settings.jwt_issuer, settings.jwt_audience), secrets
+    verifier = TokenVerifier(settings.jwt_algorithm, keyset, settings.jwt_issuer, settings.jwt_audience, token_type=settings.jwt_type)
+    return verifier, secrets
 
 
 def _bus(settings: Settings, database: Database) -> Bus:
@@ -300,7 +301,7 @@ async def _upkeep(database: Database) -> None:
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
-        import uvloop  # noqa: PLC0415  # not on every platform
+        import uvloop  # not on every platform
     except ImportError:
         return None
     return uvloop.new_event_loop

@@ -16,9 +16,9 @@ __all__ = ["Settings"]
 
 
 class Settings(BaseSettings):
-    """Each setting is the environment variable `GATEWAY_<NAME>`; secrets may also lie in files (`GATEWAY_SECRETS_DIR`)."""
+    """Each setting is the environment variable `GATEWAY_<NAME>`, or a file `gateway_<name>` in the directory `GATEWAY_SECRETS_DIR`."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, extra="forbid", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, extra="forbid", env_ignore_empty=True, hide_input_in_errors=True)
 
     database_url: SecretStr | None = Field(
         None, description="Postgres to use (15 or newer). Empty: the embedded one, in the data directory."
@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     jwt_algorithm: Literal["RS256", "ES256", "EdDSA"] = Field("ES256", description="The one signature algorithm tokens may use.")
     jwt_keys: Path | None = Field(None, description="File with the public keys that sign tokens: a JWK set, a JWK or a PEM.")
     jwt_issuer: str | None = Field(None, description="Exact `iss` of accepted tokens.")
+    jwt_type: str = Field("at+jwt", description="Exact `typ` of accepted tokens; some issuers write JWT.")
     jwt_audience: str = Field("profile-gateway", description="Exact `aud` of accepted tokens.")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Comma-separated browser origins that may open WebSockets and read answers; same-origin always may."

@@ -47,7 +47,7 @@ class Mutation:
         profile_id: ProfileId,
         company_id: Annotated[strawberry.ID | None, strawberry.argument(description="A company there is.")] = None,
         company_name: Annotated[str | None, strawberry.argument(description="A company's name; made if it is new.")] = None,
-        make_main: Annotated[bool, strawberry.argument(description="Make it the main company.")] = False,  # noqa: FBT002
+        make_main: Annotated[bool, strawberry.argument(description="Make it the main company.")] = False,
     ) -> Any:
         command = info.context.services.commands.add_to_company(
             info.context.principal,

@@ -34,7 +34,7 @@ async def find_profile_id(context: OperationContext, by: ProfileRef) -> UUID | N
     return found[0] if found else None
 
 
-async def find_profile_ids(context: OperationContext, by: list[ProfileRef]) -> list[UUID | None | BaseException]:
+async def find_profile_ids(context: OperationContext, by: list[ProfileRef]) -> list[UUID | BaseException | None]:
     """The same for many, in order and in one look-up; what is wrong with one is its own element."""
     targets: list[UUID | LookupKey | BaseException] = []
     for reference in by:
@@ -44,7 +44,7 @@ async def find_profile_ids(context: OperationContext, by: list[ProfileRef]) -> l
             targets.append(error)
     keys = [target for target in targets if isinstance(target, LookupKey)]
     answers = dict(zip(keys, await context.loaders.lookup.load_many(keys), strict=True))
-    found: list[UUID | None | BaseException] = []
+    found: list[UUID | BaseException | None] = []
     for target in targets:
         if not isinstance(target, LookupKey):
             found.append(target)

@@ -42,9 +42,5 @@ class ExpiringMap(Generic[K, V]):
             del self._entries[next(iter(self._entries))]  # dicts keep the order of insertion, so this one would have ended first
         self._entries[key] = (self._clock() + self._seconds, value)
 
-    def drop(self, key: K) -> None:
-        """Forget a key, known or not."""
-        self._entries.pop(key, None)
-
     def __len__(self) -> int:
         return len(self._entries)

@@ -151,7 +151,6 @@ class KeyRing:
         self._peppers = tuple(peppers)
         self._clock = clock
         self._recent = ExpiringMap[bytes, Principal](_RECENT_KEYS, _RECENT_SECONDS)
-        self._nobody = secrets.token_bytes(32)
 
     async def create(
         self,
@@ -202,9 +201,9 @@ class KeyRing:
         if recent is not None and not recent.expired(now):
             return recent
         row = await self._database.fetchrow(SQL["api_key_by_id"], parsed.id)
-        stored = self._nobody if row is None else row["secret_hash"]
-        matches = [hmac.compare_digest(stored, secret_hash(parsed.secret, pepper)) for pepper in self._peppers]
-        if row is None or not any(matches) or row["kind"] != parsed.kind or row["revoked_at"] is not None or row["expires_at"] <= now:
+        assert row is not None  # an unknown key has a row too, and is compared with its hash all the same
+        matches = [hmac.compare_digest(row["secret_hash"], secret_hash(parsed.secret, pepper)) for pepper in self._peppers]
+        if not (row["known"] and any(matches) and row["kind"] == parsed.kind and not row["revoked"] and now < row["expires_at"]):
             raise Unauthenticated("The key is not valid.")
         principal = Principal(
             workspace_id=row["workspace_id"],
@@ -214,7 +213,7 @@ class KeyRing:
             role=_ROLES[parsed.kind],
             scopes=frozenset(row["scopes"]) & _GRANTS[parsed.kind],
             expires_at=row["expires_at"],
-            source=row["source"],
+            source=row["source"] or None,
         )
         self._recent.put(fingerprint, principal)
         return principal

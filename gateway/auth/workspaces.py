@@ -62,5 +62,4 @@ class Workspaces:
         while found is None:  # nothing comes back when another process made it in the very same moment: then the next look finds it
             found = await self._database.fetchval(SQL["ensure_workspace"], uuid7(), key, name)
         self._known.put(key, found)
-        self._unknown.drop(key)
         return found

@@ -53,7 +53,7 @@ class Commands:
         """See `companies.set_main_company`."""
         return await companies.set_main_company(self.writer, principal, profile_id, company_id)
 
-    async def add_note(self, principal: Principal, profile_id: UUID, body: str, is_pinned: bool, key: str | None) -> Receipt:  # noqa: FBT001
+    async def add_note(self, principal: Principal, profile_id: UUID, body: str, is_pinned: bool, key: str | None) -> Receipt:
         """See `notes.add_note`."""
         idempotency = _idempotency(key, "addNote", [profile_id, body, is_pinned])
         return await notes.add_note(self.writer, principal, profile_id, body, is_pinned=is_pinned, idempotency=idempotency)

@@ -15,7 +15,7 @@ from gateway.auth.policy import Action, require
 from gateway.auth.principal import Principal
 from gateway.commands.contacts import ContactPointChange, IdentifierChange, check_reach, remove_reach, write_reach
 from gateway.commands.unit import Idempotency, Receipt, Unit, Writer
-from gateway.commands.validation import Problems
+from gateway.commands.validation import Problems, json_element
 from gateway.errors import Problem, Rejected
 from gateway.model.ids import uuid7
 from gateway.model.profile import ProfileLifecycle
@@ -161,7 +161,7 @@ async def _write_attributes(unit: Unit, profile_id: UUID, attributes: Mapping[st
     if given:
         now, actor = datetime.now(UTC), unit.principal.actor
         rows = [
-            (profile_id, key, _NATIVE, value, kind.value, category, now, actor.id, actor.display_name, actor.kind.value)
+            (profile_id, key, _NATIVE, json_element(value), kind.value, category, now, actor.id, actor.display_name, actor.kind.value)
             for key, value in given.items()
             for _, kind, category in (known_trait(key),)
         ]

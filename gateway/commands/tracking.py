@@ -17,6 +17,7 @@ from gateway.auth.policy import Action, require
 from gateway.auth.principal import Principal
 from gateway.commands.resolution import ANONYMOUS_ID, USER_ID, Bindings, resolve_profiles
 from gateway.commands.unit import Receipt, Retry, Unit, Writer
+from gateway.commands.validation import json_element
 from gateway.identity import EMAIL, PHONE
 from gateway.model.activity import TimelineKind
 from gateway.model.ids import uuid7
@@ -162,7 +163,7 @@ async def _write_persons(unit: Unit, given: Sequence[tuple[UUID, Event]], fields
         values["is_known"] = values.get("is_known", False) or any(key.key == USER_ID for key in event.keys)
         for key, value in person.traits.items():
             _, kind, category = known_trait(key)
-            traits[owner, key] = (owner, key, source, value, kind.value, category, event.at, None, None, None)
+            traits[owner, key] = (owner, key, source, json_element(value), kind.value, category, event.at, None, None, None)
         for channel, normalized in ((Channel.EMAIL, person.email), (Channel.VOICE, person.phone)):
             if normalized:
                 raw = person.raw.get(channel.value, normalized)

@@ -32,7 +32,7 @@ _LONGEST_KEY = 255
 _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 
 
-class Retry(Exception):  # noqa: N818  # not an error: a request to start over
+class Retry(Exception):  # not an error: a request to start over
     """Another transaction was faster; run the whole unit again and see what it wrote."""
 
 

@@ -5,19 +5,21 @@ Owns the limits of stored values and the problems that name them. Pure. Called b
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import orjson
 
 from gateway.errors import BadUserInput, Problem, Rejected
 
-__all__ = ["MAX_JSON_BYTES", "Problems", "json_problem", "text_problem"]
+__all__ = ["MAX_JSON_BYTES", "Problems", "escapes_nul", "json_element", "json_problem", "text_problem"]
 
 MAX_JSON_BYTES = 32 * 1024
 """Bytes of one JSON value as stored."""
 _MAX_DEPTH = 16
 _MAX_KEYS = 200
 _MAX_KEY = 128
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Problems:
@@ -79,9 +81,19 @@ def json_problem(value: Any) -> str | None:
         return "The value is not valid JSON (a number out of range, or half of a surrogate pair)."
     if len(encoded) > MAX_JSON_BYTES:
         return f"The value is larger than {MAX_JSON_BYTES} bytes."
-    if b"\\u0000" in encoded:
+    if escapes_nul(encoded):
         return "The value contains a NUL character."
     return _shape_problem(value, 1)
+
+
+def escapes_nul(encoded: bytes) -> bool:
+    """Whether JSON text holds a NUL character; a backslash that is itself escaped before `u0000` makes none."""
+    return b"\\u0000" in encoded and _NUL.search(encoded) is not None
+
+
+def json_element(value: Any) -> Any:
+    """A JSON value as an element of a `jsonb[]` parameter: asyncpg takes a bare list for one more dimension of the array."""
+    return orjson.Fragment(orjson.dumps(value)) if isinstance(value, list) else value
 
 
 def _shape_problem(value: Any, depth: int) -> str | None:

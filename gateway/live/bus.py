@@ -50,7 +50,8 @@ class Bus:
         silence: float = 10.0,
     ) -> None:
         """`backend` makes one (None: in-process). Rings are gathered for `coalesce` seconds; after `silence` seconds without our own
-        heartbeat the connection is built anew."""
+        heartbeat the connection is built anew.
+        """
         self._backend = backend
         self._coalesce = coalesce
         self._heartbeat = heartbeat
@@ -71,7 +72,8 @@ class Bus:
 
     async def start(self, on_ring: Callable[[Iterable[str] | None], None], *, wait: float = 2.0) -> None:
         """Listen; `on_ring` gets the keys that were rung, or None for "all of them". Waits up to `wait` seconds for the first heartbeat,
-        then goes on without: a gateway whose bell is dead still polls."""
+        then goes on without: a gateway whose bell is dead still polls.
+        """
         self._on_ring = on_ring
         self._tasks = [
             asyncio.create_task(work, name=name) for name, work in (("bus-listen", self._listen()), ("bus-ring", self._publish()))

@@ -6,9 +6,8 @@ cursor from before a failover or a restore is recognised instead of silently poi
 
 from __future__ import annotations
 
+import struct
 from hashlib import blake2b
-from struct import Struct
-from struct import error as StructError
 from uuid import UUID
 
 from gateway.errors import CursorInvalid
@@ -17,7 +16,7 @@ from gateway.model.sealed import Sealer
 
 __all__ = ["StreamCursors"]
 
-_PAYLOAD = Struct(">16sQ")
+_PAYLOAD = struct.Struct(">16sQ")
 
 
 class StreamCursors:
@@ -39,7 +38,7 @@ class StreamCursors:
         """
         try:
             epoch, seq = _PAYLOAD.unpack(self._sealer.open(_purpose(stream), text))
-        except StructError:
+        except struct.error:
             raise CursorInvalid from None
         return epoch, seq
 

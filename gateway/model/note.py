@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from gateway.model.actor import Actor
@@ -37,8 +38,11 @@ class Note:
         return make_id("note", self.profile_id, self.note_id)
 
 
+_NOBODY: Final = UUID(int=0)
+
+
 @dataclass(frozen=True, slots=True)
 class NotePage(Connection[Note]):
     """A page of one profile's notes, which knows the profile so that they can be counted when asked."""
 
-    profile_id: UUID = UUID(int=0)
+    profile_id: UUID = _NOBODY

@@ -23,7 +23,7 @@ from typing import IO
 from gateway.errors import ConfigurationError
 from gateway.storage.programs import DESCRIPTORS, SOCKET, Account, Programs
 
-__all__ = ["Claim", "create_cluster", "exit_status", "last_words", "remove_sockets", "server_account"]
+__all__ = ["Claim", "create_cluster", "exit_status", "failure", "remove_sockets", "server_account"]
 
 _UNFINISHED = "postgres.new-"
 _BUILTIN_LOCALE_SINCE = 17
@@ -166,10 +166,7 @@ async def create_cluster(programs: Programs, cluster: Path, log: IO[bytes]) -> N
         initdb.wait()
         raise
     if failed:
-        said = last_words(log, said_before)
-        raise ConfigurationError(f"Postgres could not make its data directory; its log is {log.name}. {said[-200:]}") from RuntimeError(
-            said
-        )
+        raise failure("Postgres could not make its data directory", log, said_before)
     await asyncio.to_thread(fresh.rename, cluster)  # takes the place of an empty directory, never of a full one
 
 
@@ -183,11 +180,14 @@ async def exit_status(process: subprocess.Popen[bytes], seconds: float | None = 
     return process.returncode
 
 
-def last_words(log: IO[bytes], start: int, lines: int = 20) -> str:
-    """The end of what a child wrote to the log since the log was so many bytes long."""
+def failure(what: str, log: IO[bytes], start: int) -> ConfigurationError:
+    """The error of a child that failed, with its last words since the log had `start` bytes: one line to show, twenty as the cause."""
     with Path(log.name).open("rb") as file:
         file.seek(start)
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+        lines = file.read().decode(errors="replace").splitlines()
+    error = ConfigurationError(f"{what}; its log is {log.name}. It ended with: {lines[-1] if lines else 'nothing'}")
+    error.__cause__ = RuntimeError("\n".join(lines[-20:]))
+    return error
 
 
 def _is_made(cluster: Path, major: int) -> bool:

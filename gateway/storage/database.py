@@ -191,7 +191,7 @@ class Database:
         assert row is not None
         return row[0], row[1]
 
-    def _pool(self, delivery: bool) -> asyncpg.Pool[asyncpg.Record]:  # noqa: FBT001
+    def _pool(self, delivery: bool) -> asyncpg.Pool[asyncpg.Record]:
         return self._delivery if delivery else self._requests
 
 

@@ -30,7 +30,7 @@ from urllib.parse import quote
 import asyncpg
 
 from gateway.errors import ConfigurationError
-from gateway.storage.cluster import Claim, create_cluster, exit_status, last_words, remove_sockets, server_account
+from gateway.storage.cluster import Claim, create_cluster, exit_status, failure, remove_sockets, server_account
 from gateway.storage.programs import PORT, Programs, find_programs, private_place
 
 __all__ = ["EmbeddedPostgres", "running_dsn"]
@@ -160,12 +160,9 @@ async def _launch(
             if await _ready(process, socket_directory):
                 cleanup.push(undo.pop_all())
                 return process
-        said = last_words(log, said_before)
-        if process.returncode is None or "is still in use" not in said or time.monotonic() - began > _MEMORY_SECONDS:
-            last = said.rpartition("\n")[2] or "nothing"
-            raise ConfigurationError(
-                f"The embedded Postgres did not start; its log is {log.name}. It ended with: {last}"
-            ) from RuntimeError(said)
+        failed = failure("The embedded Postgres did not start", log, said_before)
+        if "is still in use" not in str(failed.__cause__) or time.monotonic() - began > _MEMORY_SECONDS:
+            raise failed
         await asyncio.sleep(0.1)
 
 

@@ -78,14 +78,13 @@ class Programs:
         has its own session (Ctrl-C is ours to handle) and none of our environment (it may hold secrets, which /proc would show).
         """
         with ExitStack() as opened:
-            if self.account is None:
-                where, inherited = str(cluster), ()
-            else:
+            where, inherited = str(cluster), list[int]()
+            if self.account:
                 # Another user reaches the directory through a descriptor of ours, which asks for no right on the parents: a checkout in
                 # root's home stays as closed as it was. (The link to the working directory would do too, but Postgres 15 leaves it.)
                 descriptor = os.open(cluster, os.O_RDONLY | os.O_DIRECTORY)
                 opened.callback(os.close, descriptor)
-                where, inherited = f"{DESCRIPTORS}/{descriptor}", (descriptor,)
+                where, inherited = f"{DESCRIPTORS}/{descriptor}", [descriptor]
             return subprocess.Popen(  # noqa: S603
                 [self.directory / program, "-D", where, *arguments],
                 cwd="/",
@@ -150,7 +149,7 @@ def _from_wheel() -> Path | None:
 def _from_system() -> Path | None:
     on_path = [Path(found).resolve().parent for name in ("postgres", "pg_ctl", "initdb") if (found := shutil.which(name))]
     installed = sorted(
-        Path("/").glob(_SYSTEM_PATTERN.lstrip("/")), key=lambda path: (len(path.parent.name), path.parent.name), reverse=True
+        Path("/").glob(_SYSTEM_PATTERN.lstrip("/")), key=lambda path: [int(number) for number in re.findall(r"\d+", path.parent.name)]
     )
     return next((path for path in (*on_path, *reversed(installed)) if (path / "postgres").is_file() and (path / "initdb").is_file()), None)
 

@@ -83,7 +83,7 @@ class GraphQLEndpoint:
             )
             prepared = self._engine.prepare(operation)
             if prepared.errors is None and prepared.operation_type == "subscription":
-                raise BadRequest("Subscriptions run over WebSocket (subprotocol graphql-transport-ws), not over plain HTTP.")
+                return _failure(BadRequest("Subscriptions run over WebSocket (subprotocol graphql-transport-ws), not over HTTP."), media)
             async with asyncio.timeout(_BUDGET.get(prepared.operation_type, 5.0)):
                 answer = await self._engine.execute(prepared, self._context_for(principal))
         except TimeoutError:

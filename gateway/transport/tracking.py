@@ -1,8 +1,8 @@
 """The tracking API: Segment's HTTP calls, so that its libraries work with the gateway as their host.
 
 Owns reading the request (key, encoding, sizes) and the shape of the answer. A body that can be read is always answered with 200, since
-libraries send a whole batch again, or drop it, for anything else; what became of each event stands in the answer. Must not interpret an event
-(`segment` does) nor decide whose it is (`commands.tracking` does). `app` mounts `Tracking(…).routes()`.
+libraries send a whole batch again, or drop it, for anything else; what became of each event stands in the answer. Must not interpret an
+event (`segment` does) nor decide whose it is (`commands.tracking` does). `app` mounts `Tracking(…).routes()`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ from gateway.sources.contract import LookupKey
 from gateway.transport.segment.event import CALLS, MAX_EVENT_BYTES, Arrival, Reading, read_event
 from gateway.transport.segment.wire import Batch, read_batch, read_single
 
-__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_EVENTS", "Tracking", "WriteGate"]
+__all__ = ["MAX_BATCH_BYTES", "Tracking", "WriteGate"]
 
 MAX_BATCH_BYTES = 500 * 1024
 """Bytes of a batch, both as sent and inflated."""
-MAX_BATCH_EVENTS = 2500
 
 _BODY_SECONDS = 10.0
 _LONGEST_AUTHORIZATION = 1024
@@ -50,6 +49,12 @@ class WriteGate(Protocol):
     """What the tracking API needs of `auth.gate.Gate`."""
 
     async def authenticate_write(self, basic_user: str | None) -> Principal: ...
+
+
+class _TooSlow(BadRequest):
+    """The body did not arrive within ten seconds."""
+
+    http_status = 408
 
 
 @dataclass(slots=True)
@@ -98,8 +103,6 @@ class Tracking:
                 return _json(200, await self._receive(request, call))
             except GatewayError as error:
                 return _refusal(error)
-            except TimeoutError:
-                return _error(408, BadRequest.code, f"The body did not arrive within {_BODY_SECONDS:.0f} seconds.")
             except ClientDisconnect:
                 return Response(status_code=400)  # nobody is there to read it
 
@@ -114,8 +117,6 @@ class Tracking:
         if principal is None:
             principal = await self._gate.authenticate_write(batch.write_key)
         require(principal, Action.INGEST)
-        if len(batch.items) > MAX_BATCH_EVENTS:
-            raise PayloadTooLarge(f"A batch has at most {MAX_BATCH_EVENTS} events.")
         outcome = await self._take_in(principal, batch, call, Arrival(received_at, batch.sent_at, self._region))
         for name, count in (("accepted", outcome.accepted), ("duplicate", outcome.duplicates), ("rejected", len(outcome.rejected))):
             INGEST_ITEMS.labels(name).inc(count)
@@ -193,14 +194,17 @@ async def _body(request: Request, limit: int) -> bytes:
     inflater = zlib.decompressobj(_GZIP_WINDOW) if encoding in _GZIP else None
     body = bytearray()
     received = 0
-    async with asyncio.timeout(_BODY_SECONDS):
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received > limit:
-                raise _too_large(limit)
-            body += chunk if inflater is None else _inflate(inflater, chunk, limit + 1 - len(body))
-            if len(body) > limit:
-                raise _too_large(limit)
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.stream():
+                received += len(chunk)
+                if received > limit:
+                    raise _too_large(limit)
+                body += chunk if inflater is None else _inflate(inflater, chunk, limit + 1 - len(body))
+                if len(body) > limit:
+                    raise _too_large(limit)
+    except TimeoutError:
+        raise _TooSlow from None
     if inflater is not None and not inflater.eof:
         raise BadRequest("The gzip body is incomplete.")
     return bytes(body)

@@ -13,7 +13,11 @@ SELECT $2, w.id, $3, $4, $5, $6, $7, $8 FROM workspace w WHERE w.key = $1
 RETURNING id
 
 -- name: api_key_by_id
-SELECT k.kind, k.workspace_id, w.key AS workspace_key, k.secret_hash, k.source, k.scopes, k.expires_at, k.revoked_at
-  FROM api_key k
-  JOIN workspace w ON w.id = k.workspace_id
- WHERE k.id = $1
+-- Always one row: what an unknown key lacks is made up, so that it takes as long as a known one. No secret has the made-up hash.
+SELECT k.id IS NOT NULL AS known, coalesce(k.kind, 'write') AS kind,
+       coalesce(k.workspace_id, '00000000-0000-0000-0000-000000000000') AS workspace_id, coalesce(w.key, 'none') AS workspace_key,
+       coalesce(k.secret_hash, decode(repeat('00', 32), 'hex')) AS secret_hash, coalesce(k.source, '') AS source,
+       coalesce(k.scopes, '{none}') AS scopes, coalesce(k.expires_at, now()) AS expires_at, k.revoked_at IS NOT NULL AS revoked
+  FROM (VALUES ($1::text)) AS asked (id)
+  LEFT JOIN api_key k ON k.id = asked.id
+  LEFT JOIN workspace w ON w.id = k.workspace_id

@@ -1,8 +1,8 @@
 """What a `track`, `page` or `screen` says happened, as an item of the timeline.
 
 Owns which events are conversations of the contact centre and how their properties become an interaction. A row that is written can be
-read: `sources.native.activity_of` takes agent, wrap-up, sentiment and moments as they are, so each is checked here, and what cannot be one is
-left out with a warning. Called by `event`.
+read: `sources.native.activity_of` takes agent, wrap-up, sentiment and moments as they are, so each is checked here, and what cannot be
+one is left out with a warning. Called by `event`.
 """
 
 from __future__ import annotations

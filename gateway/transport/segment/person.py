@@ -97,25 +97,26 @@ def _contact(
     raw: dict[str, str],
     warn: Callable[[str], None],
 ) -> str | None:
-    value = traits.get(key)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value is None:
-        return None
-    if isinstance(value, str) and not value.strip():
-        del traits[key]
+    if key not in traits:
         return None
     try:
-        normalized = normalize(value) if isinstance(value, str) else None
+        typed = _typed(traits[key])
+        normalized = normalize(typed) if typed else None
     except BadUserInput as error:
         warn(f"traits.{key}: {error.message} It is kept as a plain trait.")
         return None
-    if normalized is None:
-        warn(f"traits.{key}: A text is expected. It is kept as a plain trait.")
-        return None
-    raw[channel.value] = value.strip()
     del traits[key]
+    if normalized is not None:
+        raw[channel.value] = typed
     return normalized
+
+
+def _typed(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise BadUserInput("A text is expected.")
+    return value.strip()
 
 
 def _read_context(context: Context, columns: dict[str, Column], warn: Callable[[str], None]) -> None:

@@ -1,8 +1,8 @@
 """The body of a request: which items it has, and how one item reads.
 
 Owns the shapes of Segment's bodies and the isolation of a broken item from its neighbours. Must not interpret an item: that is `event`.
-The fast way never looks into an item; a body with an item that is not JSON at all (NaN, half a surrogate pair, bottomless nesting) is cut at
-its brackets, so that only that item is lost. Called by `transport.tracking`.
+The fast way never looks into an item; a body with an item that is not JSON at all (NaN, half a surrogate pair, bottomless nesting) is
+cut at its brackets, so that only that item is lost. Called by `transport.tracking`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.errors import BadRequest
+from gateway.commands.validation import escapes_nul
+from gateway.errors import BadRequest, PayloadTooLarge
 
-__all__ = ["Batch", "Context", "Item", "label_of", "read_batch", "read_item", "read_single"]
+__all__ = ["MAX_BATCH_EVENTS", "Batch", "Context", "Item", "label_of", "read_batch", "read_item", "read_single"]
+
+MAX_BATCH_EVENTS = 2500
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,6 @@ _SINGLE: Final = msgspec.json.Decoder(_Single)
 _ITEM: Final = msgspec.json.Decoder(Item)
 _LABEL: Final = msgspec.json.Decoder(_Label)
 
-_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|"|[\[{]+|[\]}]+|,', re.DOTALL)
 _COLON: Final = re.compile(rb"\s*:\s*")
 _QUOTE, _COMMA = b'",'
@@ -92,9 +94,11 @@ def read_batch(body: bytes) -> Batch:
 
     Raises:
         BadRequest: it is not such an object.
+        PayloadTooLarge: it has more than `MAX_BATCH_EVENTS` items.
     """
     try:
         envelope = _ENVELOPE.decode(body)
+        _check_count(envelope.batch)
         items = [bytes(item) for item in envelope.batch]
     except msgspec.ValidationError as error:
         raise BadRequest('The body is a JSON object with a list of events: {"batch": […]}.') from error
@@ -128,7 +132,7 @@ def read_item(raw: bytes) -> Item:
     Raises:
         ValueError: it is none; the message says why without repeating a value.
     """
-    if b"\\u0000" in raw and _NUL.search(raw):
+    if escapes_nul(raw):
         raise ValueError("The event contains a NUL character.")
     try:
         return _ITEM.decode(raw)
@@ -146,6 +150,11 @@ def label_of(raw: bytes) -> Any:
         return _LABEL.decode(raw).message_id
     except (ValueError, RecursionError):
         return None
+
+
+def _check_count(items: Sequence[object]) -> None:
+    if len(items) > MAX_BATCH_EVENTS:
+        raise PayloadTooLarge(f"A batch has at most {MAX_BATCH_EVENTS} events.")
 
 
 def _text_or_none(value: object) -> str | None:
@@ -168,6 +177,7 @@ def _cut(body: bytes) -> tuple[bytes, list[bytes]]:
         elif kind == _COMMA:
             if opened >= 0 and depth == _IN_BATCH:
                 items.append(body[begin : match.start()])
+                _check_count(items)
                 begin = match.end()
         elif kind in _OPENING:
             if depth == 1 and key == b'"batch"' and token[:1] == b"[" and _COLON.fullmatch(body, key_end, match.start()):
@@ -180,5 +190,6 @@ def _cut(body: bytes) -> tuple[bytes, list[bytes]]:
                 last = body[begin:closing]
                 if items or last.strip():
                     items.append(last)
+                    _check_count(items)
                 return body[:opened] + b"[]" + body[closing + 1 :], items
     return body, items

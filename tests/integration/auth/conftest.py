@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -59,3 +60,17 @@ async def _demo(database: Database, tmp_path: Path) -> Demo:
     workspace_id = await workspaces.ensure("demo", "Demo")
     gate = Gate(development.verifier(), keyring, workspaces)
     return Demo(database, workspace_id, clock, development, keyring, workspaces, gate)
+
+
+@pytest.fixture(name="queries")
+def _queries(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement of the database from here on; they are executed all the same."""
+    queries: list[str] = []
+    fetchrow = demo.database.fetchrow
+
+    def noted(sql: str, *args: object, **options: Any) -> Any:
+        queries.append(sql)
+        return fetchrow(sql, *args, **options)
+
+    monkeypatch.setattr(demo.database, "fetchrow", noted)
+    return queries

@@ -11,15 +11,6 @@ from gateway.auth.workspaces import Workspaces
 from gateway.errors import BadUserInput, Unauthenticated
 
 
-@pytest.fixture(name="queries")
-def _queries(demo: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement of the database from here on."""
-    queries: list[str] = []
-    fetched = demo.database.fetchrow
-    monkeypatch.setattr(demo.database, "fetchrow", lambda sql, *args, **options: (queries.append(sql), fetched(sql, *args, **options))[1])
-    return queries
-
-
 async def test_ensure(demo: Any) -> None:
     """Asking for a workspace makes it once; its name stays the first one."""
     again = await Workspaces(demo.database).ensure("demo", "Another name")

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.errors import ConfigurationError
 from gateway.storage.cluster import Claim, remove_sockets, server_account
-from gateway.storage.embedded import EmbeddedPostgres
+from gateway.storage.embedded import EmbeddedPostgres, running_dsn
 from gateway.storage.programs import SOCKET
 
 __all__: list[str] = []
@@ -69,6 +69,20 @@ async def test_what_is_not_a_cluster_is_not_overwritten(tmp_path: Path) -> None:
         await EmbeddedPostgres.start(tmp_path)
     (cluster / "thesis.txt").unlink()
     await (await EmbeddedPostgres.start(tmp_path, FAST)).stop()
+
+
+async def test_a_data_directory_that_cannot_be_made_says_so(tmp_path: Path) -> None:
+    """A data directory below a plain file is a configuration error that names the setting."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="GATEWAY_DATA_DIR"):
+        await EmbeddedPostgres.start(tmp_path / "file" / "data")
+
+
+async def test_a_long_path_works(tmp_path: Path) -> None:
+    """A data directory whose path is longer than a socket's may be works, spaces and all."""
+    data_dir = tmp_path / "a directory with a long name" / ("x" * 120)
+    async with await EmbeddedPostgres.start(data_dir, FAST) as server:
+        assert await running_dsn(data_dir) == server.dsn
 
 
 def test_another_users_cluster_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,14 +14,15 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
 from gateway.errors import ConfigurationError
-from gateway.storage import cluster
+from gateway.storage import cluster, embedded
 from gateway.storage.embedded import EmbeddedPostgres, running_dsn
-from gateway.storage.programs import Account
+from gateway.storage.programs import Account, Programs
 
 __all__: list[str] = []
 
@@ -96,8 +97,8 @@ def user_of(pid: int) -> int:
 
 
 def names(directory: Path) -> list[str]:
-    """What is in a directory; nothing when it is not there."""
-    return sorted(path.name for path in directory.iterdir()) if directory.exists() else []
+    """What is in a directory."""
+    return sorted(path.name for path in directory.iterdir())
 
 
 def mode(path: Path) -> int:
@@ -153,9 +154,21 @@ async def test_stop_leaves_nothing_behind(tmp_path: Path) -> None:
     await server.stop()
 
     assert gone(server.pid)
-    assert names(socket_directory) == []
+    assert socket_directory.name not in names(socket_directory.parent)
     assert names(tmp_path) == ["lock", "postgres", "postgres.log"]
     assert await running_dsn(tmp_path) is None
+    await (await EmbeddedPostgres.start(tmp_path, FAST)).stop()
+
+
+async def test_a_stop_goes_on_when_its_caller_gives_up(tmp_path: Path) -> None:
+    """Cancelling stop() does not leave the server half stopped or the directory taken."""
+    server = await EmbeddedPostgres.start(tmp_path, FAST)
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    await until(lambda: names(tmp_path) == ["lock", "postgres", "postgres.log"])
     await (await EmbeddedPostgres.start(tmp_path, FAST)).stop()
 
 
@@ -227,20 +240,27 @@ async def test_a_killed_owner_leaves_no_server(tmp_path: Path) -> None:
         assert await running_dsn(tmp_path) is None
     async with await EmbeddedPostgres.start(tmp_path) as server:
         assert await run(server.dsn, "SELECT sum(v) FROM kept") == 1
-        assert names(socket_directory) == []
+        assert socket_directory.name not in names(socket_directory.parent)
 
 
 async def test_everything_killed_at_once(tmp_path: Path) -> None:
-    """SIGKILL of owner and server together loses nothing committed, though the next start follows at once."""
+    """SIGKILL of owner and server together loses nothing committed, though the next start must wait for a backend that has not noticed."""
     async with an_owner(tmp_path) as other:
         await other.ready()
-        busy = await asyncpg.connect(other.dsn)  # a backend that has not yet noticed holds the shared memory
         await run(other.dsn, "CREATE TABLE kept (v int)", "INSERT INTO kept SELECT generate_series(1, 1000)")
-        os.kill(other.server_pid, signal.SIGKILL)
-        await other.kill()
-        async with await EmbeddedPostgres.start(tmp_path) as server:
+        backend = await asyncpg.connect(other.dsn)
+        backend_pid = await backend.fetchval("SELECT pg_backend_pid()")
+        os.kill(backend_pid, signal.SIGSTOP)
+        try:
+            os.kill(other.server_pid, signal.SIGKILL)
+            await other.kill()
+            starting = asyncio.create_task(EmbeddedPostgres.start(tmp_path))
+            await until(lambda: "is still in use" in (tmp_path / "postgres.log").read_text())
+        finally:
+            os.kill(backend_pid, signal.SIGCONT)
+        async with await starting as server:
             assert await run(server.dsn, "SELECT count(*) FROM kept") == 1000
-        busy.terminate()
+        backend.terminate()
 
 
 async def test_a_server_that_outlived_its_owner_is_ended(tmp_path: Path) -> None:
@@ -303,19 +323,20 @@ async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     await (await EmbeddedPostgres.start(tmp_path, FAST)).stop()
 
 
-async def test_a_data_directory_that_cannot_be_made_says_so(tmp_path: Path) -> None:
-    """A data directory below a plain file is a configuration error that names the setting."""
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigurationError, match="GATEWAY_DATA_DIR"):
-        await EmbeddedPostgres.start(tmp_path / "file" / "data")
+async def test_a_server_that_never_answers_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that runs out of patience leaves no child behind."""
+    children: list[subprocess.Popen[bytes]] = []
+    spawn = Programs.spawn
 
+    def watched(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        children.append(spawn(*args, **options))
+        return children[-1]
 
-async def test_a_long_path_works(tmp_path: Path) -> None:
-    """A data directory whose path is longer than a socket's may be works, spaces and all."""
-    data_dir = tmp_path / "a directory with a long name" / ("x" * 120)
-    async with await EmbeddedPostgres.start(data_dir, FAST) as server:
-        assert await run(server.dsn, "SELECT 1") == 1
-        assert await running_dsn(data_dir) == server.dsn
+    monkeypatch.setattr(Programs, "spawn", watched)
+    monkeypatch.setattr(embedded, "_READY_SECONDS", 0)
+    with pytest.raises(ConfigurationError, match="did not start"):
+        await EmbeddedPostgres.start(tmp_path, FAST)
+    assert [child.returncode is None for child in children] == [False, False]
 
 
 @needs_root

@@ -85,7 +85,7 @@ async def program_of(data_dir: Path) -> Path:
 
 @needs_root
 def test_binaries_out_of_reach_are_copied_once(closed_wheel: Path, open_temp: Path, nobody: Account, tmp_path: Path) -> None:
-    """Binaries out of reach of the server's user are copied to where it can, used from there, used again, and mended when one is missing."""
+    """Binaries the server's user cannot reach are copied to where it can, used from there, used again, and mended when one is missing."""
     found = find_programs(nobody)
     assert found.directory.is_relative_to(open_temp)
     assert nobody.may_enter(found.directory)
@@ -150,6 +150,14 @@ def test_a_postgres_that_does_not_run_says_why(path: Path) -> None:
     install(path, "echo 'libc.so.6: version GLIBC_2.99 not found' >&2; exit 1")
     with pytest.raises(ConfigurationError, match=r"GLIBC_2\.99.*GATEWAY_DATABASE_URL"):
         find_programs(None)
+
+
+async def test_an_initdb_that_fails_says_why(path: Path, open_temp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When no cluster can be made the error carries initdb's last words and the log's name."""
+    install(open_temp, "test $1 = --version && echo 'postgres (PostgreSQL) 18.1' && exit; echo 'disk is full'; exit 1")
+    monkeypatch.setenv("PATH", str(open_temp))
+    with pytest.raises(ConfigurationError, match=r"postgres\.log\. It ended with: disk is full"):
+        await EmbeddedPostgres.start(tmp_path / "data")
 
 
 def test_sockets_get_a_short_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

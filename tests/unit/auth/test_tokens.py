@@ -112,11 +112,12 @@ class TestValid:
     def test_new_name_of_eddsa(self, issuer: Any) -> None:
         """A token signed by an Ed25519 key counts under the algorithm's old and new name (RFC 9864)."""
         key = OKPKey.generate_key("Ed25519", parameters={"kid": "k1"})
-        sign: Any = key.private_key
-        verifier = issuer.verifier(algorithm="EdDSA", keys=KeySet([key]))
+        private: Any = key.private_key
         for name in ("EdDSA", "Ed25519"):
-            token = issuer.token(header=issuer.header(alg=name), sign=sign.sign)
-            assert verifier.verify(token).subject == "ana"
+            token = issuer.token(header=issuer.header(alg=name), sign=private.sign)
+            for parameters in ({}, {"alg": name}):
+                public = OKPKey.import_key({**key.as_dict(private=False), **parameters})
+                assert issuer.verifier(algorithm="EdDSA", keys=KeySet([public])).verify(token).subject == "ana"
 
 
 class TestAlgorithm:

@@ -1,0 +1,164 @@
+"""`profile-gateway demo`: the gateway with a small believable workspace and live events, on this machine only.
+
+Owns what a newcomer sees first: data, addresses, credentials and two commands to paste. Must not do anything that `serve --dev`, `keys`
+and the tracking API could not do for the same person later. A second start finds the data of the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from gateway.cli.serve import DEVELOPMENT_WORKSPACE
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+    from gateway.storage.database import Database
+
+__all__ = ["demo", "prepare"]
+
+_KEY_LIFETIME: Final = timedelta(days=7)
+"""A write key is made at each start, since none can be shown twice."""
+_TOKEN_LIFETIME: Final = timedelta(hours=12)
+_QUERY: Final = """query Screen($email: EmailAddress!) {
+  profile(by: {email: $email}) {
+    id displayName lifecycle mainCompany { name } streamCursor
+    contactPoints { channel value }
+    traits(first: 5) { nodes { displayName displayValue provenance { source { displayName } } conflicts { displayValue lostBecause } } }
+    notes(first: 2) { nodes { body author { displayName } } }
+    timeline(last: 3) { nodes { title occurredAt } }
+  }
+}"""
+
+
+def demo(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on, of this machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8080,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where everything is kept; delete it to start afresh.", show_default=".gateway")
+    ] = None,
+    no_ticker: Annotated[bool, typer.Option("--no-ticker", help="No live events.")] = False,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop by itself after so long.", show_default="never")] = None,
+) -> None:
+    """Run the gateway with a demo workspace and live events until Ctrl-C."""
+    from gateway.app import serve
+    from gateway.cli.runtime import held_postgres, read_settings, refuse_exposure
+    from gateway.cli.sample.residents import user_ids
+    from gateway.cli.ticker import Ticker
+
+    settings = read_settings(dev=True, host=host, port=port, data_dir=data_dir, log_level=os.environ.get("GATEWAY_LOG_LEVEL", "warning"))
+    refuse_exposure(settings)
+    with held_postgres(settings) as placed, contextlib.ExitStack() as running:
+        write_key = asyncio.run(prepare(placed))
+
+        def ready(base_url: str) -> None:
+            _welcome(placed, base_url, write_key)
+            if not no_ticker:
+                ticker = Ticker(base_url, write_key, user_ids())
+                running.callback(ticker.stop)
+                ticker.start()
+            if seconds is not None:
+                running.enter_context(_alarm(seconds))
+
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(placed, ready=ready)
+    typer.echo("Stopped.")
+
+
+async def prepare(settings: Settings) -> str:
+    """Make sure that the demo workspace and its people are there; a new write key for it."""
+    from gateway.auth.keys import KeyKind, KeyRing
+    from gateway.auth.workspaces import Workspaces
+    from gateway.cli.runtime import Place, key_secrets, open_database
+
+    async with open_database(settings) as (database, place):
+        await _populate(database)
+        await Workspaces(database).ensure(*DEVELOPMENT_WORKSPACE)
+        ring = KeyRing(database, key_secrets(settings, Place(place.dsn, ours=True)))
+        return await ring.create(DEVELOPMENT_WORKSPACE[0], KeyKind.WRITE, lifetime=_KEY_LIFETIME)
+
+
+async def _populate(database: Database) -> None:
+    from gateway.auth.workspaces import Workspaces
+    from gateway.cli.sample.residents import KNOWN_USER_ID, company_rows, resident_rows
+    from gateway.storage.database import columns, connect, our_errors
+    from gateway.storage.queries import SQL
+
+    workspace = await Workspaces(database).ensure(*DEVELOPMENT_WORKSPACE)
+    if await database.fetch(SQL["profile_ids_by_lookup"], workspace, ["user_id"], [KNOWN_USER_ID]):
+        return
+    until = datetime.now(UTC)
+    companies = company_rows(until)
+    stored = await database.fetch(SQL["upsert_companies"], workspace, *columns(companies))
+    ids = {row["natural_key"]: row["id"] for row in stored}
+    await database.execute(SQL["ensure_partitions"])
+    connection = await connect(database.dsn)
+    try:
+        with our_errors():
+            await resident_rows(workspace, [ids[row[1]] for row in companies], until).copy_to(connection)
+    finally:
+        await connection.close()
+
+
+def _welcome(settings: Settings, base_url: str, write_key: str) -> None:
+    """Everything a newcomer needs, in the order of need; no line is broken, whatever the width, so that commands can be pasted."""
+    from rich.console import Console
+
+    from gateway.auth.development import DevelopmentKeys
+    from gateway.auth.principal import Role
+    from gateway.cli.sample.residents import KNOWN_EMAIL, KNOWN_USER_ID
+    from gateway.cli.sample.vocabulary import AGENTS
+
+    console = Console(highlight=False, soft_wrap=True)
+    signer = DevelopmentKeys.open(settings.data_dir).signer(settings.jwt_audience)
+    workspace = DEVELOPMENT_WORKSPACE[0]
+
+    def token(role: Role, who: tuple[str, str, str]) -> str:
+        return signer.sign(workspace, who[0], role, name=who[1], lifetime=_TOKEN_LIFETIME)
+
+    agent = token(Role.AGENT, AGENTS[0])
+    body = json.dumps({"query": " ".join(_QUERY.split()), "variables": {"email": KNOWN_EMAIL}})
+    tracked = json.dumps({"userId": KNOWN_USER_ID, "event": "Order Completed", "properties": {"orderId": "SO-300001", "total": 49.9}})
+    json_type = "--header 'content-type: application/json'"
+
+    console.print(f"\n[bold green]Profile Gateway is running[/] on {settings.data_dir}; Ctrl-C stops it.\n")
+    for label, address in (
+        ("GraphQL", f"{base_url}/graphql"),
+        ("WebSocket", f"{base_url.replace('http', 'ws', 1)}/graphql"),
+        ("Tracking API", f"{base_url}/v1/batch"),
+        ("Metrics", f"{base_url}/metrics"),
+        ("Health", f"{base_url}/healthz {base_url}/readyz"),
+    ):
+        console.print(f"[bold]{label:<14}[/]{address}")
+    console.print("\n[bold]Credentials[/] for the workspace demo (tokens live 12 hours, the key 7 days)")
+    for label, secret in (("agent", agent), ("supervisor", token(Role.SUPERVISOR, AGENTS[-1])), ("write key", write_key)):
+        console.print(f"[bold]{label:<14}[/]", end="")
+        console.print(secret, markup=False)
+    console.print("\n[bold]Ask for a customer[/]")
+    console.print(f"curl -s {base_url}/graphql {json_type} --header 'authorization: Bearer {agent}' --data '{body}'", markup=False)
+    console.print("\n[bold]Send an event[/] as the customer's website would; whoever subscribed to timelineEvents sees it at once")
+    console.print(f"curl -s {base_url}/v1/track --user '{write_key}:' {json_type} --data '{tracked}'\n", markup=False)
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Ask this process to end after so long, as an operator would."""
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,38 @@
+"""The named SQL, against a real Postgres."""
+
+from __future__ import annotations
+
+import re
+
+import asyncpg
+
+from gateway.storage.database import connect
+from gateway.storage.queries import SQL
+
+__all__: list[str] = []
+
+
+async def test_every_statement_prepares(dsn: str) -> None:
+    """Postgres parses and plans every named statement on the migrated schema, with every parameter's type known."""
+    wrong: dict[str, str] = {}
+    connection = await connect(dsn)
+    for name, sql in SQL.items():
+        try:
+            statement = await connection.prepare(sql)
+        except asyncpg.PostgresError as error:
+            wrong[name] = str(error)
+            continue
+        numbers = {int(number) for number in re.findall(r"\$(\d+)", sql)}
+        if numbers != set(range(1, len(statement.get_parameters()) + 1)):
+            wrong[name] = f"uses the parameters {sorted(numbers)}"
+    await connection.close()
+
+    assert wrong == {}
+    assert len(SQL) > 40
+
+
+def test_no_statement_reads_past_its_workspace() -> None:
+    """Every statement names the workspace, except those that find or make one, or look after tables as a whole."""
+    free = {name for name, sql in SQL.items() if "workspace_id" not in sql}
+
+    assert free <= {"workspace_by_key", "ensure_workspace", "ensure_partitions"}

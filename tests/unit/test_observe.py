@@ -1,0 +1,60 @@
+"""Telemetry: every metric is documented as it is; logs carry the request id."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import pytest
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from gateway import observe
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "telemetry.md"
+METRICS = [metric for metric in map(vars(observe).get, observe.__all__) if isinstance(metric, Counter | Gauge | Histogram)]
+
+
+def shown_name(metric: Counter | Gauge | Histogram) -> str:
+    """The name under which the metric is scraped."""
+    (family,) = metric.describe()
+    return f"{family.name}_total" if isinstance(metric, Counter) else family.name
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=shown_name)
+def test_every_metric_is_documented(metric: Counter | Gauge | Histogram) -> None:
+    """docs/telemetry.md has each metric with its type and meaning."""
+    (family,) = metric.describe()
+    rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith(f"| `{shown_name(metric)}` | {family.type} |")]
+
+    assert len(rows) == 1
+    assert rows[0].endswith(f"| {family.documentation} |")
+
+
+def test_nothing_is_documented_that_is_not_measured() -> None:
+    """Every documented metric exists."""
+    documented = set(re.findall(r"^\| `(gateway_\w+)` \|", DOCUMENT.read_text(), re.MULTILINE))
+
+    assert documented == set(map(shown_name, METRICS))
+
+
+def test_a_log_line_is_json_with_the_request_id(capfd: pytest.CaptureFixture[str]) -> None:
+    """Ours and third parties' lines look the same to a machine."""
+    handlers = logging.getLogger().handlers[:]
+    try:
+        observe.configure_logging("json", "info")
+        token = observe.request_id.set("r-1")
+        structlog.get_logger().info("hello", count=1)
+        logging.getLogger("elsewhere").warning("watch out")
+        observe.request_id.reset(token)
+    finally:
+        logging.getLogger().handlers[:] = handlers
+        structlog.reset_defaults()
+    ours, theirs = map(json.loads, capfd.readouterr().err.splitlines())
+
+    assert ours["event"] == "hello"
+    assert ours["count"] == 1
+    assert theirs["event"] == "watch out"
+    assert ours["request_id"] == theirs["request_id"] == "r-1"

@@ -1,0 +1,67 @@
+"""Settings: documented field by field, validated, silent about secrets."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.settings import Settings
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_readme_lists_every_setting_as_it_is() -> None:
+    """The README's table is the settings: names, defaults, meanings."""
+    expected = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, ()) else f"`{field.default}`"
+        expected.append(f"| `GATEWAY_{name.upper()}` | {default} | {field.description} |")
+    found = [line for line in README.read_text().splitlines() if re.match(r"\| `GATEWAY_", line)]
+
+    assert found == expected
+
+
+def test_secrets_are_read_from_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several secrets are separated by commas; the first signs."""
+    monkeypatch.setenv("GATEWAY_SECRET_KEYS", f"{'a' * 32}, {'b' * 40}")
+
+    assert [secret.get_secret_value()[0] for secret in Settings().secret_keys] == ["a", "b"]
+
+
+def test_a_short_secret_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says what to do and does not hold the value."""
+    monkeypatch.setenv("GATEWAY_SECRET_KEYS", "hunter2-hunter2")
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+
+    assert "32 bytes" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_representation_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Printing the settings is safe."""
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", "postgresql://gateway:hunter2@db/gateway")
+
+    assert "hunter2" not in repr(Settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "70000"), ("BUS", "carrier-pigeon"), ("POLL_INTERVAL", "0"), ("DEFAULT_REGION", "Germany")]
+)
+def test_a_value_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A gateway does not start with a setting it cannot mean."""
+    monkeypatch.setenv(f"GATEWAY_{name}", value)
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
+    """Orchestrators mount secrets as files."""
+    (tmp_path / "gateway_database_url").write_text("postgresql://db/gateway")
+    url = Settings(_secrets_dir=tmp_path).database_url
+
+    assert url is not None
+    assert url.get_secret_value() == "postgresql://db/gateway"
