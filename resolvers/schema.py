@@ -20,6 +20,7 @@ from resolvers.batching import BATCH
 from resolvers.mutation import Mutation
 from resolvers.query import Query
 from resolvers.subscription import Subscription
+from resolvers.types.activity import ExternalActivity, Interaction
 from resolvers.types.contact_point import ShownIdentifier, ShownPoint
 from resolvers.types.node import DuplicateIdentifierError, InputError, StaleVersionError
 from resolvers.types.scalars import SCALARS
@@ -54,7 +55,7 @@ def _strawberry_schema() -> strawberry.Schema:
         Query,
         Mutation,
         Subscription,
-        types=[InputError, StaleVersionError, DuplicateIdentifierError],
+        types=[Interaction, ExternalActivity, InputError, StaleVersionError, DuplicateIdentifierError],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
     for kind in schema._schema.type_map.values():  # noqa: SLF001  # Strawberry keeps the core schema to itself
@@ -77,14 +78,17 @@ def build_schema() -> GraphQLSchema:
     """The executable schema."""
     schema: GraphQLSchema = _strawberry_schema()._schema  # noqa: SLF001  # Strawberry keeps the core schema to itself
     for kind in schema.type_map.values():
-        if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
+        definition = kind.extensions.get(_BACKREF)
+        if isinstance(kind, GraphQLInputObjectType):
+            kind.is_one_of = definition is not None and definition.is_one_of  # Strawberry checks with an exception; the core with a message
+        elif isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             kind.resolve_type = _type_name
         elif isinstance(kind, GraphQLObjectType):
             kind.is_type_of = None  # values are the model's: the table alone says what they are
             for field in kind.fields.values():
-                definition = field.extensions.get(_BACKREF)
-                if isinstance(definition, StrawberryField) and BATCH in definition.metadata:
-                    field.extensions[BATCH] = definition.metadata[BATCH]
+                made_from = field.extensions.get(_BACKREF)
+                if isinstance(made_from, StrawberryField) and BATCH in made_from.metadata:
+                    field.extensions[BATCH] = made_from.metadata[BATCH]
     return schema
 
 

@@ -35,7 +35,7 @@ _QUERY: Final = """query Screen($email: EmailAddress!) {
   profile(by: {email: $email}) {
     id displayName lifecycle mainCompany { name } streamCursor
     contactPoints { channel value }
-    traits(first: 5) { nodes { displayName displayValue provenance { source { displayName } } conflicts { displayValue lostBecause } } }
+    traits(first: 5) { nodes { displayName displayValue provenance { source { displayName } } conflicts { value lostBecause } } }
     notes(first: 2) { nodes { body author { displayName } } }
     timeline(last: 3) { nodes { title occurredAt } }
   }
@@ -44,8 +44,8 @@ _QUERY: Final = """query Screen($email: EmailAddress!) {
 
 def demo(
     *,
-    host: Annotated[str, typer.Option(help="Address to listen on, of this machine.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8080,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, of this machine.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.", show_default="8080")] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where everything is kept; delete it to start afresh.", show_default=".gateway")
     ] = None,
@@ -58,7 +58,9 @@ def demo(
     from gateway.cli.sample.residents import user_ids
     from gateway.cli.ticker import Ticker
 
-    settings = read_settings(dev=True, host=host, port=port, data_dir=data_dir, log_level=os.environ.get("GATEWAY_LOG_LEVEL", "warning"))
+    settings = read_settings(dev=True, host=host, port=port, data_dir=data_dir)
+    if "log_level" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"log_level": "warning"})  # what is printed here shall not scroll away
     refuse_exposure(settings)
     with held_postgres(settings) as placed, contextlib.ExitStack() as running:
         write_key = asyncio.run(prepare(placed))
@@ -130,7 +132,10 @@ def _welcome(settings: Settings, base_url: str, write_key: str) -> None:
 
     agent = token(Role.AGENT, AGENTS[0])
     body = json.dumps({"query": " ".join(_QUERY.split()), "variables": {"email": KNOWN_EMAIL}})
-    tracked = json.dumps({"userId": KNOWN_USER_ID, "event": "Order Completed", "properties": {"orderId": "SO-300001", "total": 49.9}})
+    # the shell's clock makes each pasting another event
+    tracked = (
+        '{"messageId": "\'$(date +%s)\'", "userId": "' + KNOWN_USER_ID + '", "event": "Order Completed", "properties": {"total": 49.9}}'
+    )
     json_type = "--header 'content-type: application/json'"
 
     console.print(f"\n[bold green]Profile Gateway is running[/] on {settings.data_dir}; Ctrl-C stops it.\n")

@@ -37,6 +37,7 @@ _LINES: Final = 10
 _SEEDED: Final = r"""
 SELECT count(*), coalesce(max(substr(value, 6)::bigint), 0) FROM lookup
  WHERE workspace_id = $1 AND key = 'user_id' AND value ~ '^seed-[0-9]{1,12}$'"""
+_ANALYZE: Final = "ANALYZE profile, stream_head, contact_point, identifier, lookup, trait, note, membership, activity"
 _BULK: Final = {"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "60000"}
 
 
@@ -131,7 +132,18 @@ class Seeding:
                     writers.create_task(write())
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
+        await self._analyze()
         return written
+
+    async def _analyze(self) -> None:
+        """Tell the planner what the tables have become: until autovacuum does, it would plan for empty ones."""
+        from gateway.storage.database import connect
+
+        connection = await connect(self._database.dsn, server_settings=_BULK)
+        try:
+            await connection.execute(_ANALYZE)
+        finally:
+            await connection.close()
 
     async def _companies(self) -> list[UUID]:
         from gateway.cli.sample.crowd import company_rows

@@ -21,12 +21,21 @@ __all__ = ["present", "present_failure"]
 log = structlog.get_logger()
 
 _LONGEST = 500
-_INPUT_PROBLEM = re.compile(r"(Variable '\$\w+'|Argument '\w+') has invalid value: (.*)", re.DOTALL)
+_SORRY = "Something went wrong on our side; the error id names it in the log."
+_VARIABLE = re.compile(r"Variable '\$(\w+)' has invalid value(?: at ([\w.\[\]]+))?: ", re.ASCII)
+_ARGUMENT = re.compile(r"Argument '[\w.():]+' has invalid value")
+_TOO_DEEP = "nested too deeply"
+_TOO_LONG = "Parsing aborted."
+"""graphql-core's last words when a document is over one of its limits; no token of a document can stand there."""
+_NOT_TAKEN = (ValueError, TypeError, ArithmeticError, RecursionError)
+"""What reading a literal raises that no type takes, e.g. an integer of 5 000 digits."""
 _ECHOES = (
     # graphql-core's words around a value → ours without it
+    (re.compile(r" (found|Unexpected) (String|BlockString|Int|Float|Comment) .*", re.DOTALL), r" \1 \2."),
     (re.compile(r",? ?[Ff]ound: .*", re.DOTALL), "."),
+    (re.compile(r"unknown field '(?![A-Za-z_][A-Za-z0-9_]{0,63}').*", re.DOTALL), "an unknown field."),
     (re.compile(r"(\w+) cannot represent (a |an )?non-(\w+) value: .*", re.DOTALL), r"\1 cannot represent a non-\3 value."),
-    (re.compile(r"(\w+) cannot represent .*", re.DOTALL), r"\1 cannot represent this value."),
+    (re.compile(r"(\w+) cannot represent (?!a non-).*", re.DOTALL), r"\1 cannot represent this value."),
     (re.compile(r"Value .* does not exist in '(\w+)' enum.*", re.DOTALL), r"This value does not exist in the enum \1."),
     (re.compile(r"Enum '(\w+)' cannot represent .*", re.DOTALL), r"The enum \1 cannot represent this value."),
 )
@@ -40,12 +49,17 @@ def present(error: GraphQLError, stage: str) -> dict[str, Any]:
         message = cause.message
         if type(cause) is GatewayError:
             extensions |= _logged(cause)
-    elif cause is not None:
+    elif cause is not None and not (stage == "validate" and isinstance(cause, _NOT_TAKEN)):
         extensions = {"code": "INTERNAL", **_logged(cause)}
-        message = "Something went wrong on our side; the error id names it in the log."
+        message = _SORRY
+    elif (code := _code(error, stage)) == "INTERNAL":
+        extensions = {"code": code, **_logged(error)}
+        message = _SORRY
     else:
-        extensions = {"code": _code(error, stage)}
-        message = _without_value(error.message)
+        extensions = {"code": code}
+        message = _without_value(error.message) if cause is None else "A value in the document cannot be one of its type."
+    if extensions["code"] == "BAD_USER_INPUT" and "argument" not in extensions and (variable := _VARIABLE.match(error.message)):
+        extensions["argument"] = "".join(variable.groups(""))
     ERRORS.labels(extensions["code"]).inc()
     shown: dict[str, Any] = {"message": message[:_LONGEST]}
     if error.locations:
@@ -71,10 +85,12 @@ def _cause(error: GraphQLError) -> BaseException | None:
 
 def _code(error: GraphQLError, stage: str) -> str:
     if isinstance(error, GraphQLSyntaxError):
-        return "LIMIT_TOKENS" if "limit" in error.message else "GRAPHQL_PARSE_FAILED"
+        if not error.message.endswith(_TOO_LONG):
+            return "GRAPHQL_PARSE_FAILED"
+        return "LIMIT_DEPTH" if _TOO_DEEP in error.message else "LIMIT_TOKENS"
     if stage == "validate":
         return "GRAPHQL_VALIDATION_FAILED"
-    return "BAD_USER_INPUT" if error.path is None or _INPUT_PROBLEM.match(error.message) else "INTERNAL"
+    return "BAD_USER_INPUT" if error.path is None or _ARGUMENT.match(error.message) else "INTERNAL"
 
 
 def _without_value(message: str) -> str:

@@ -29,7 +29,6 @@ _UNFINISHED = "postgres.new-"
 _BUILTIN_LOCALE_SINCE = 17
 _SETTLE_SECONDS = 15.0
 _IMMEDIATE_AFTER = 10.0
-_OWNED_ERROR = "Postgres runs as the owner of its files"
 
 
 class Claim:
@@ -118,7 +117,9 @@ def server_account(cluster: Path) -> Account | None:
     status = cluster.stat() if cluster.exists() else None
     if us != 0:
         if status and status.st_uid != us:
-            raise ConfigurationError(f"{cluster} belongs to user {status.st_uid} and {_OWNED_ERROR}: run as that user, or as root.")
+            raise ConfigurationError(
+                f"{cluster} belongs to user {status.st_uid}, who alone may run its server: start as that user, or as root."
+            )
         return None
     if not Path(DESCRIPTORS).exists():
         raise ConfigurationError("On this platform the embedded Postgres does not run for root: start the gateway as another user.")
@@ -156,7 +157,6 @@ async def create_cluster(programs: Programs, cluster: Path, log: IO[bytes]) -> N
         *(locale if programs.major >= _BUILTIN_LOCALE_SINCE else ("--locale=C.UTF-8",)),
         "--data-checksums",
         "--no-instructions",
-        "--no-sync",
         output=log,
     )
     try:

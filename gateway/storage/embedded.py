@@ -96,7 +96,7 @@ class EmbeddedPostgres:
                 cleanup.callback((data_dir / "postgres.json").unlink, missing_ok=True)
                 _announce(data_dir, process.pid, socket_directory)
                 return cls(data_dir, _dsn(socket_directory), process, cleanup.pop_all())
-        except OSError as error:
+        except (OSError, asyncpg.PostgresError) as error:
             raise ConfigurationError(
                 f"The embedded Postgres cannot use {data_dir} ({error}): choose another GATEWAY_DATA_DIR, or set GATEWAY_DATABASE_URL."
             ) from error
@@ -133,14 +133,15 @@ async def running_dsn(data_dir: Path) -> str | None:
         ConfigurationError: the directory belongs to another user.
     """
     try:
-        socket_directory = Path(json.loads((data_dir / "postgres.json").read_bytes())["socket_dir"])
-        connection = await asyncpg.connect(_dsn(socket_directory), timeout=5)
+        dsn = _dsn(Path(json.loads((data_dir / "postgres.json").read_bytes())["socket_dir"]))
+        await (await asyncpg.connect(dsn, timeout=5)).close()
+    except asyncpg.TooManyConnectionsError:
+        return dsn
     except PermissionError as error:
         raise ConfigurationError(f"The Postgres in {data_dir} belongs to another user: run this command as that user.") from error
     except (*_NOT_READY, asyncpg.InvalidCatalogNameError, ValueError, KeyError):
         return None
-    await connection.close()
-    return _dsn(socket_directory)
+    return dsn
 
 
 async def _launch(

@@ -1,4 +1,4 @@
-"""What the conformance tests with npm clients stand on: Node.js and the pinned packages of tests/conformance/node.
+"""What the conformance tests stand on: a running gateway, Node.js and the pinned packages of tests/conformance/node.
 
 `make test` installs the packages when npm is there. Where they are missing the tests are skipped, and say what is missing.
 """
@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.running import Gateway
 
 __all__ = ["NodeClients"]
 
@@ -37,3 +41,12 @@ def _node_clients() -> NodeClients:
         if json.loads(manifest.read_text())["version"] != version:
             pytest.skip(f"the npm package {name} in tests/conformance/node is not {version}: run make test, which installs it")
     return NodeClients(node=node, folder=folder)
+
+
+@pytest.fixture(name="gateway", scope="module")
+def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A development gateway, started with the command of this environment."""
+    gateway = Gateway(Path(sys.executable).with_name("profile-gateway"), tmp_path_factory.mktemp("gateway") / "data")
+    gateway.start()
+    yield gateway
+    gateway.stop()

@@ -1,15 +1,18 @@
-"""The npm clients themselves: they load under the Node.js that is installed, so a failure elsewhere is the gateway's."""
+"""The npm clients: they load under the Node.js that is installed, and the reference client receives both live streams."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
-from typing import TYPE_CHECKING
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
-if TYPE_CHECKING:
-    from conftest import NodeClients
+from tests.running import Gateway
+
+from .conftest import NodeClients
 
 __all__: list[str] = []
 
@@ -29,3 +32,41 @@ def test_the_clients_load(node_clients: NodeClients) -> None:
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["graphql-transport-ws", "function", "Document", "function"]
+
+
+@pytest.mark.npm
+async def test_graphql_ws_receives_the_next_track_and_the_next_identify(gateway: Gateway, node_clients: NodeClients) -> None:
+    """The reference client of the protocol gets what happens next on both streams."""
+    token, key = gateway.token(), gateway.write_key()
+
+    def identify(name: str) -> dict[str, Any]:
+        traits = {"firstName": name, "email": "npm-1@example.com"}
+        return {"type": "identify", "messageId": uuid4().hex, "userId": "npm-1", "traits": traits}
+
+    gateway.track(key, identify("Ana"))
+    profile = gateway.query(token, '{ profile(by: {email: "npm-1@example.com"}) { id streamCursor } }')["profile"]
+    arguments = ["streams.mjs", gateway.websocket_url, token, profile["id"], profile["streamCursor"]]
+    pipe = asyncio.subprocess.PIPE
+    client = await asyncio.create_subprocess_exec(node_clients.node, *arguments, cwd=node_clients.folder, stdin=pipe, stdout=pipe)
+    assert client.stdin is not None
+    assert client.stdout is not None
+
+    async def events(count: int) -> dict[str, dict[str, Any]]:
+        assert client.stdout is not None
+        async with asyncio.timeout(15):
+            read = [json.loads(await client.stdout.readline()) for _ in range(count)]
+        return {one["name"]: one for one in read}
+
+    ready = await events(2)
+
+    assert {one["__typename"] for one in ready.values()} == {"StreamReady"}
+
+    gateway.track(key, {"type": "track", "messageId": uuid4().hex, "userId": "npm-1", "event": "Order Completed"}, identify("Anna"))
+    news = await events(2)
+
+    assert news["timeline"]["item"] == {"title": "Order Completed"}
+    assert news["state"]["profile"] == {"firstName": "Anna"}
+
+    client.stdin.close()
+
+    assert await asyncio.wait_for(client.wait(), 10) == 0

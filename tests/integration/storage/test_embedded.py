@@ -224,6 +224,15 @@ async def test_running_dsn_from_another_process(tmp_path: Path) -> None:
     assert await running_dsn(tmp_path) is None
 
 
+async def test_running_dsn_of_a_full_server(tmp_path: Path) -> None:
+    """A server with no connection left is running all the same."""
+    async with await EmbeddedPostgres.start(tmp_path, {**FAST, "max_connections": "4", "max_wal_senders": "0"}) as server:
+        taken = [await asyncpg.connect(server.dsn) for _ in range(4)]
+        assert await running_dsn(tmp_path) == server.dsn
+        for connection in taken:
+            await connection.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a killed process")
 async def test_a_killed_owner_leaves_no_server(tmp_path: Path) -> None:
     """SIGKILL of the owner ends its server by itself; the next start keeps what was committed and clears the socket."""

@@ -57,8 +57,14 @@ class SmallEngine:
 
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     log: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    principal: Any = None
     open: int = 0
     pulled: int = 0
+
+    def context_for(self, principal: Any) -> str:
+        """Remember who asks."""
+        self.principal = principal
+        return type(principal).__name__
 
     def prepare(self, request: Request) -> Prepared:
         """Refuse `bad …`; break on `crash …`."""
@@ -107,6 +113,10 @@ class SmallEngine:
                     while True:
                         self.pulled += 1
                         yield {"data": {"n": self.pulled, "text": "x" * 60_000}}
+                case "busy":
+                    while True:
+                        self.pulled += 1
+                        yield {"data": {"n": self.pulled}}
                 case "silent" | "careful":
                     await asyncio.Event().wait()
                 case "careful-refusal":
@@ -117,6 +127,15 @@ class SmallEngine:
             self.open -= 1
             self.log.put_nowait(f"closed {prepared.name}")
 
+    async def stalled(self) -> int:
+        """Wait until a stream is pulled no more, because its client does not read; how often it was pulled."""
+        pulled = 0
+        async with asyncio.timeout(SECONDS):
+            while not pulled or pulled != self.pulled:
+                pulled = self.pulled
+                await asyncio.sleep(0.2)
+        return pulled
+
     async def closed(self, name: str) -> None:
         """Wait until a stream of this name says that it was closed."""
         async with asyncio.timeout(SECONDS):
@@ -124,9 +143,9 @@ class SmallEngine:
                 pass
 
 
-@dataclass(frozen=True)
+@dataclass
 class Somebody:
-    """A principal."""
+    """A principal; a test may move its expiry, as a wall clock that jumps would."""
 
     expires_at: datetime | None = None
 
@@ -166,6 +185,13 @@ class Client:
         """The server has nothing to say before it answers this ping."""
         await self.send({"type": "ping", "payload": {"marker": 1}})
         assert await self.receive() == {"type": "pong", "payload": {"marker": 1}}
+
+    async def next_or_close(self) -> dict[str, Any] | tuple[int, str]:
+        """The next message, or the code and reason of the close that comes instead."""
+        try:
+            return await self.receive()
+        except ConnectionClosed:
+            return await self.close_code()
 
     async def close_code(self) -> tuple[int, str]:
         """Wait for the close, ignoring what comes before it; its code and reason."""
@@ -261,7 +287,7 @@ async def _socket_server() -> AsyncIterator[StartServer]:
             wiring = Wiring(
                 engine=engine,
                 authenticate=authenticate,
-                context_for=lambda principal: type(principal).__name__,
+                context_for=engine.context_for,
                 encode=lambda message: orjson.dumps(message).decode(),
                 limits=Limits(**limits),
             )

@@ -36,6 +36,7 @@ class TestUpgrade:
         """Without graphql-transport-ws, or with the legacy graphql-ws alone, the socket closes with 4406."""
         client = await (await socket_server()).connect(subprotocols=offered)
 
+        assert client.connection.subprotocol == (offered[0] if offered else None)  # without it a browser would see 1006
         assert await client.close_code() == (4406, "Subprotocol not acceptable")
 
     async def test_58_chosen_among_several(self, socket_server: Any) -> None:
@@ -141,6 +142,22 @@ class TestShutdown:
 
         assert server.engine.open == 0
         client.connection.transport.abort()
+
+    async def test_close_all_ends_operations_first(self, socket_server: Any) -> None:
+        """Operations end when the close begins, not when a client that does not read has taken the close frame."""
+        server = await socket_server(send_timeout=60)
+        client = await server.ready()
+        await client.subscribe("1", "subscription silent")
+        await client.nothing_pending()
+        client.connection.transport.pause_reading()
+        await client.subscribe("2", "subscription flood")
+        await server.engine.stalled()
+        closing = asyncio.create_task(server.endpoint.connections.close_all())
+        await server.until(lambda: server.engine.open == 0)
+        assert not closing.done()
+        client.connection.transport.abort()
+        async with asyncio.timeout(5):
+            await closing
 
     async def test_close_all_without_sockets(self, socket_server: Any) -> None:
         """`close_all` returns at once when nothing is open."""
