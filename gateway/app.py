@@ -51,7 +51,7 @@ from gateway.transport.ops import Check, ops_routes
 from gateway.transport.tracing import RequestId
 from gateway.transport.tracking import Tracking
 from gateway.transport.ws.connection import Wiring
-from gateway.transport.ws.endpoint import GraphQLWebSocket
+from gateway.transport.ws.endpoint import Connections, GraphQLWebSocket
 from resolvers import schema
 
 __all__ = ["Runtime", "create_app", "open_runtime", "schema_text", "serve"]
@@ -119,15 +119,13 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
 def create_app(settings: Settings, runtime: Runtime | None = None) -> Starlette:
     """The ASGI application. Without a runtime its lifespan opens one from the settings."""
-    holder: list[Runtime] = [runtime] if runtime else []
-    draining = False
+    connections = Connections()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            if runtime is None:
-                holder[:] = [await stack.enter_async_context(open_runtime(settings))]
-            app.router.routes[:] = routes(holder[0])
+            opened = runtime if runtime is not None else await stack.enter_async_context(open_runtime(settings))
+            app.router.routes[:] = routes(opened)
             yield
 
     def routes(open_: Runtime) -> list[Route | WebSocketRoute]:
@@ -140,14 +138,14 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> Starlette:
                 encode=lambda value: encode(value).decode(),
             ),
             allowed_origins=settings.allowed_origins,
+            connections=connections,
         )
-        app.state.sockets = sockets.connections
         tracking = Tracking(open_.gate, open_.writer, settings.default_region)
         return [
             Route("/graphql", endpoint.handle, methods=["POST"]),
             WebSocketRoute("/graphql", sockets),
             *tracking.routes(),
-            *ops_routes(_checks(open_), lambda: draining),
+            *ops_routes(_checks(open_), lambda: connections.closing),
         ]
 
     app = Starlette(
@@ -163,6 +161,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> Starlette:
             ),
         ],
     )
+    app.state.sockets = connections
     if runtime is not None:
         app.router.routes[:] = routes(runtime)
     return app
@@ -193,13 +192,12 @@ async def _serve(settings: Settings, ready: Callable[[str], None] | None) -> Non
             proxy_headers=False,
             ws="websockets-sansio",
             ws_max_size=_MAX_FRAME,
-            ws_ping_interval=20,
-            ws_ping_timeout=20,
+            ws_ping_interval=None,  # the protocol's own pings close a deaf client with 1001, which it retries; uvicorn's would say 1011
             ws_per_message_deflate=False,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=int(settings.shutdown_seconds),
         )
-        server = _Server(config, partial(_announce, ready))
+        server = _Server(config, partial(_announce, ready), app.state.sockets)
         await server.serve()
         if not server.started:
             raise ConfigurationError(
@@ -210,9 +208,10 @@ async def _serve(settings: Settings, ready: Callable[[str], None] | None) -> Non
 class _Server(uvicorn.Server):
     """uvicorn, telling when it listens, and ending by returning instead of by raising its signal again: what was opened is closed after it."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Callable[[str], None], connections: Connections) -> None:
         super().__init__(config)
         self._announce = announce
+        self._connections = connections
 
     async def startup(self, sockets: object = None) -> None:
         """Listen, then say so."""
@@ -224,6 +223,13 @@ class _Server(uvicorn.Server):
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def shutdown(self, sockets: object = None) -> None:
+        """Say goodbye to every socket (1012: come back), then end as uvicorn does."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                await self._connections.close_all()
+        await super().shutdown()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -82,12 +82,14 @@ async def profile_events(
     """The state stream of a profile; `fields` names the only fields of `Profile` whose changes matter."""
     stream = StreamKey(context.principal.workspace_id, profile_id)
     wanted = frozenset(fields) if fields is not None else None
+    seen: _Place | None = None
     async with aclosing(conflated(context.services.hub, stream, after)) as feed:
         async for step in feed:
             place = _placed(context, stream, step.position, step.at)
             if _ended(context):
-                yield _go_away(place)
+                yield _go_away(seen or place)
                 return
+            seen = place
             if isinstance(step, Update):
                 if wanted is not None and wanted.isdisjoint(step.fields):
                     continue
@@ -103,16 +105,19 @@ async def profile_events(
 async def timeline_events(context: OperationContext, profile_id: UUID, chosen: TimelineFilter, after: str | None) -> AsyncGenerator[_Event]:
     """Every timeline item of a profile that the filter shows, in the order of their commits."""
     stream = StreamKey(context.principal.workspace_id, profile_id)
+    seen: _Place | None = None
     async with aclosing(complete(context.services.hub, stream, after)) as feed:
         async for step in feed:
-            if isinstance(step, Ready | Gap):
-                yield _announced(_placed(context, stream, step.position, step.at), step)
-                continue
-            position, entry = step
-            place = _placed(context, stream, position, entry.at)
+            position, at = (step.position, step.at) if isinstance(step, Ready | Gap) else (step[0], step[1].at)
+            place = _placed(context, stream, position, at)
             if _ended(context):
-                yield _go_away(place)
+                yield _go_away(seen or place)
                 return
+            seen = place
+            if isinstance(step, Ready | Gap):
+                yield _announced(place, step)
+                continue
+            _, entry = step
             if entry.kind is not ChangeKind.ACTIVITY or entry.entity_id is None or entry.entity_source is None:
                 continue
             item = await context.fork().loaders.item.load((profile_id, entry.entity_source, entry.entity_id.hex))
@@ -121,11 +126,14 @@ async def timeline_events(context: OperationContext, profile_id: UUID, chosen: T
                 yield ItemEvent(*place, item, entry.is_new)
 
 
-def _placed(context: OperationContext, stream: StreamKey, position: Position, at: datetime) -> tuple[str, int, datetime]:
+_Place = tuple[str, int, datetime]
+
+
+def _placed(context: OperationContext, stream: StreamKey, position: Position, at: datetime) -> _Place:
     return context.services.hub.cursors.encode(stream, position), position.seq, at
 
 
-def _announced(place: tuple[str, int, datetime], step: Ready | Gap) -> _Event:
+def _announced(place: _Place, step: Ready | Gap) -> _Event:
     return ReadyEvent(*place, step.resumed) if isinstance(step, Ready) else GapEvent(*place, step.reason)
 
 
@@ -133,7 +141,8 @@ def _ended(context: OperationContext) -> bool:
     return context.principal.expired(datetime.now(UTC))
 
 
-def _go_away(place: tuple[str, int, datetime]) -> GoAwayEvent:
+def _go_away(place: _Place) -> GoAwayEvent:
+    """At the place of the last event that was shown: whoever resumes behind it gets the one that is withheld here."""
     return GoAwayEvent(*place, "TOKEN_EXPIRED", 0)
 
 

@@ -14,6 +14,7 @@ from gateway.engine.context import OperationContext
 from gateway.errors import BadUserInput
 from gateway.model.activity import Interaction, parse_item_id
 from gateway.model.ids import parse_id
+from gateway.sources.registry import BUILT_IN
 from resolvers.types.contact_point import shown_identifier, shown_point
 
 __all__ = ["fetch_node", "fetch_nodes"]
@@ -68,11 +69,16 @@ async def _identifier(context: OperationContext, text: str) -> Any:
 
 async def _item(context: OperationContext, text: str) -> Any:
     item = await context.loaders.item.load(parse_item_id(text))
-    return item if isinstance(item, Interaction) else None  # external activities are no Node in the contract
+    # External activities are no Node in the contract; and an id that names another source than the item's is not the item's id.
+    return item if isinstance(item, Interaction) and item.id == text else None
 
 
 async def _source(context: OperationContext, text: str) -> Any:
-    return context.services.registry.described.get(text.removeprefix("src_"))
+    """Only what every workspace has: a write key's own label is a secret of its workspace, and labels are described process-wide."""
+    registry = context.services.registry
+    adapters = (registry.profiles, *registry.traits, *registry.notes, *registry.activities)
+    known = {source.id: source for source in (*BUILT_IN, *(adapter.source for adapter in adapters))}
+    return known.get(text)
 
 
 _FETCH: dict[str, tuple[Action, Callable[[OperationContext, str], Awaitable[Any]]]] = {

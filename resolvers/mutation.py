@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import strawberry
 
-from gateway.errors import BadUserInput
+from gateway.auth.policy import Action, require
 from gateway.model.ids import parse_id
 from resolvers.batching import Info
 from resolvers.inputs.note import ActivityInput, NoteInput, UpdateNoteInput
 from resolvers.inputs.profile import CreateProfileInput, UpdateProfileInput
 from resolvers.payloads import RecordResult, deleted, note_result, profile_result, user_errors
-from resolvers.references import find_profile_ids
+from resolvers.references import find_owners
 from resolvers.types.payload import DeletePayload, NotePayload, ProfilePayload, RecordActivitiesPayload
 
 __all__ = ["Mutation"]
@@ -110,16 +110,11 @@ class Mutation:
     async def record_activities(
         self, info: Info, activities: Annotated[list[ActivityInput], strawberry.argument(description="The activities.")]
     ) -> Any:
-        owners = await find_profile_ids(info.context, [one.profile for one in activities])
-        for index, owner in enumerate(owners):
-            if isinstance(owner, BadUserInput):
-                raise BadUserInput(owner.message, argument=f"activities.{index}.profile")
-            if isinstance(owner, BaseException):
-                raise owner
-        existing = await info.context.loaders.profile.load_many([owner for owner in owners if owner is not None])  # type: ignore[misc]
-        known = {profile.profile_id for profile in existing if profile is not None and not isinstance(profile, BaseException)}
+        require(info.context.principal, Action.RECORD_ACTIVITIES)
+        owners = await find_owners(info.context, [one.profile for one in activities])
         commands = info.context.services.commands
         accepted, duplicates, problems = await commands.record_activities(
-            info.context.principal, [(owner if owner in known else None, one) for owner, one in zip(owners, activities, strict=True)]
+            info.context.principal, list(zip(owners, activities, strict=True))
         )
+        info.context.renew()
         return RecordResult(accepted, duplicates, await user_errors(info.context, problems))

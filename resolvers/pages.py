@@ -23,7 +23,7 @@ __all__ = ["note_page", "open_uuid", "seal_uuid", "trait_page"]
 def trait_page(sealer: Sealer, workspace: UUID, page: PageArgs, chosen: TraitFilter | None) -> Callable[[TraitAnswer], Connection[Trait]]:
     """A function from a profile's traits to the page of them; the cursor is the key."""
     purpose = b"traits" + workspace.bytes
-    after = sealer.open(purpose, page.after).decode() if page.after else ""
+    after = sealer.open(purpose, page.after).decode() if page.after is not None else ""
     search = chosen.search.casefold() if chosen and chosen.search else None
 
     def wanted(trait: Trait) -> bool:

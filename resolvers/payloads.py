@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from gateway.auth.policy import Action, may
 from gateway.commands.unit import Receipt
 from gateway.engine.context import OperationContext
 from gateway.errors import Problem, Rejected
@@ -96,11 +97,14 @@ class RecordResult:
 
 
 async def attempt(context: OperationContext, command: Awaitable[Receipt]) -> Receipt | Sequence[InputProblem]:
-    """The command's receipt, or what it refused."""
+    """The command's receipt, or what it refused. What is read from here on is the state after it."""
     try:
-        return await command
+        receipt = await command
     except Rejected as error:
+        context.renew()
         return await user_errors(context, error.problems)
+    context.renew()
+    return receipt
 
 
 async def user_errors(context: OperationContext, problems: Sequence[Problem]) -> list[InputProblem]:
@@ -109,9 +113,10 @@ async def user_errors(context: OperationContext, problems: Sequence[Problem]) ->
     for problem in problems:
         base = problem.message, list(problem.path) if problem.path else None, UserErrorCode(problem.code)
         if problem.current_version is not None:
-            shown.append(StaleVersion(*base, problem.current_version, problem.current))
+            right = Action.READ_NOTES if isinstance(problem.current, Note) else Action.READ_PROFILE
+            shown.append(StaleVersion(*base, problem.current_version, problem.current if may(context.principal, right) else None))
         elif isinstance(problem.existing, UUID):
-            shown.append(DuplicateIdentifier(*base, await context.loaders.profile.load(problem.existing)))
+            shown.append(DuplicateIdentifier(*base, await _profile(context, problem.existing)))
         else:
             shown.append(InputProblem(*base))
     return shown
@@ -122,7 +127,7 @@ async def profile_result(context: OperationContext, command: Awaitable[Receipt])
     done = await attempt(context, command)
     if not isinstance(done, Receipt):
         return ProfileResult(None, done)
-    return ProfileResult(await _profile(context, done), (), _cursor(context, done))
+    return ProfileResult(await _profile(context, done.profile_id), (), _cursor(context, done))
 
 
 async def note_result(context: OperationContext, command: Awaitable[Receipt]) -> NoteResult:
@@ -132,8 +137,9 @@ async def note_result(context: OperationContext, command: Awaitable[Receipt]) ->
         return NoteResult(None, None, done)
     assert done.profile_id is not None
     assert done.entity_id is not None
-    note = await context.loaders.note.load((done.profile_id, done.entity_id))
-    return NoteResult(note, await _profile(context, done), (), _cursor(context, done))
+    readable = may(context.principal, Action.READ_NOTES)
+    note = await context.loaders.note.load((done.profile_id, done.entity_id)) if readable else None
+    return NoteResult(note, await _profile(context, done.profile_id), (), _cursor(context, done))
 
 
 async def deleted(context: OperationContext, deleted_id: str, command: Awaitable[Receipt]) -> DeleteResult:
@@ -141,11 +147,14 @@ async def deleted(context: OperationContext, deleted_id: str, command: Awaitable
     done = await attempt(context, command)
     if not isinstance(done, Receipt):
         return DeleteResult(None, None, done)
-    return DeleteResult(deleted_id, await _profile(context, done), (), _cursor(context, done))
+    return DeleteResult(deleted_id, await _profile(context, done.profile_id), (), _cursor(context, done))
 
 
-async def _profile(context: OperationContext, receipt: Receipt) -> Profile | None:
-    return None if receipt.profile_id is None else await context.loaders.profile.load(receipt.profile_id)
+async def _profile(context: OperationContext, profile_id: UUID | None) -> Profile | None:
+    """The profile, for whoever may read profiles: the right to change one is another."""
+    if profile_id is None or not may(context.principal, Action.READ_PROFILE):
+        return None
+    return await context.loaders.profile.load(profile_id)
 
 
 def _cursor(context: OperationContext, receipt: Receipt) -> str | None:

@@ -15,7 +15,7 @@ from gateway.model.ids import parse_id
 from gateway.sources.contract import LookupKey
 from resolvers.inputs.profile import ProfileRef
 
-__all__ = ["find_profile_id", "find_profile_ids"]
+__all__ = ["find_owners", "find_profile_id", "find_profile_ids"]
 
 
 async def find_profile_id(context: OperationContext, by: ProfileRef) -> UUID | None:
@@ -57,6 +57,25 @@ async def find_profile_ids(context: OperationContext, by: list[ProfileRef]) -> l
         else:
             found.append(answer[0] if answer else None)
     return found
+
+
+async def find_owners(context: OperationContext, by: list[ProfileRef]) -> list[UUID | BadUserInput | None]:
+    """The same for references to write to: only profiles that are there; what is wrong with the reference itself is its own element."""
+    found = await find_profile_ids(context, by)
+    named = list({key for key in found if isinstance(key, UUID)})
+    known = {key for key, profile in zip(named, await context.loaders.profile.load_many(named), strict=True) if _is_there(profile)}
+    owners: list[UUID | BadUserInput | None] = []
+    for key in found:
+        if isinstance(key, BaseException) and not isinstance(key, BadUserInput):
+            raise key
+        owners.append(key if isinstance(key, BadUserInput) or key in known else None)
+    return owners
+
+
+def _is_there(profile: object) -> bool:
+    if isinstance(profile, BaseException):
+        raise profile
+    return profile is not None
 
 
 def _target(context: OperationContext, by: ProfileRef) -> UUID | LookupKey:

@@ -74,10 +74,11 @@ async def search_profiles(
     """A page of profiles, by id.
 
     Raises:
-        Forbidden: without `profile:search`.
+        Forbidden: without `profile:search` and `profile:read`.
         BadUserInput: neither keys nor text, or too many, or a value that cannot be one of its key.
     """
     require(context.principal, Action.SEARCH)
+    require(context.principal, Action.READ_PROFILE)
     if (text is None) == (not keys):
         raise BadUserInput("Search by keys or by text: give one of them.", argument="keys")
     if keys and len(keys) > MAX_KEYS:
@@ -122,11 +123,14 @@ async def _one_key(context: OperationContext, given: SearchKeyInput, index: int,
     if given.key == "name":
         found: dict[UUID, Match] = {}
         for value in given.values:
-            found.update(await _named(context, value, after, limit))
+            found.update(await _named(context, value, f"keys.{index}.values", after, limit))
         return found
     if given.key == "profile_id":
         ids = [parse_id(value, "prf", f"keys.{index}.values")[0] for value in given.values]
-        return {one: Match(one, (MatchedKey("profile_id", value),), 1.0) for one, value in zip(ids, given.values, strict=True)}
+        there = await context.loaders.profile.load_many(ids)  # an id of nobody must not take a place on the page
+        return {
+            one.profile_id: Match(one.profile_id, (MatchedKey("profile_id", one.id),), 1.0) for one in there if isinstance(one, Profile)
+        }
     try:
         key = given.key if given.key in (PHONE, EMAIL) else normalize_type(given.key)
         values = [normalize(key, value, context.services.default_region) for value in given.values]
@@ -146,9 +150,9 @@ async def _looked_up(context: OperationContext, keys: Sequence[LookupKey]) -> di
     return found
 
 
-async def _named(context: OperationContext, value: str, after: UUID | None, limit: int) -> dict[UUID, Match]:
+async def _named(context: OperationContext, value: str, argument: str, after: UUID | None, limit: int) -> dict[UUID, Match]:
     if not value.strip() or len(value) > _LONGEST_TEXT or "\x00" in value:
-        raise BadUserInput(f"A name to search for has between 1 and {_LONGEST_TEXT} characters.", argument="keys")
+        raise BadUserInput(f"A name to search for has between 1 and {_LONGEST_TEXT} characters.", argument=argument)
     ids = await context.loaders.search_names(value.lower().split(), after, limit)
     return {one: Match(one, (MatchedKey("name", value.strip()),), _NAME_SCORE) for one in ids}
 
@@ -157,7 +161,7 @@ async def _by_text(context: OperationContext, text: str, after: UUID | None, pag
     """Free text is tried as everything it may be: a phone, an e-mail, a key of another system, a name."""
     candidates: dict[UUID, Match] = {}
     if text.strip():
-        candidates |= await _named(context, text, after, page.limit + 1)
+        candidates |= await _named(context, text, "text", after, page.limit + 1)
     exact: list[LookupKey] = []
     for key in (PHONE, EMAIL, "account_id", "user_id"):
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import strawberry
@@ -35,8 +36,9 @@ class Subscription:
     ) -> AsyncGenerator[Any, None]:
         require(info.context.principal, Action.SUBSCRIBE)
         require(info.context.principal, Action.READ_PROFILE)
-        async for event in profile_events(info.context, parse_id(profile_id, "prf", "profileId")[0], fields, after):
-            yield event
+        async with aclosing(profile_events(info.context, parse_id(profile_id, "prf", "profileId")[0], fields, after)) as events:
+            async for event in events:
+                yield event
 
     @strawberry.subscription(graphql_type=TimelineEvent, description="Every new or changed timeline item, in order, none left out.")
     async def timeline_events(
@@ -48,5 +50,7 @@ class Subscription:
     ) -> AsyncGenerator[Any, None]:
         require(info.context.principal, Action.SUBSCRIBE)
         require(info.context.principal, Action.READ_TIMELINE)
-        async for event in timeline_events(info.context, parse_id(profile_id, "prf", "profileId")[0], timeline_filter(filter), after):
-            yield event
+        key = parse_id(profile_id, "prf", "profileId")[0]
+        async with aclosing(timeline_events(info.context, key, timeline_filter(filter), after)) as events:
+            async for event in events:
+                yield event

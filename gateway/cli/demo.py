@@ -35,7 +35,9 @@ _QUERY: Final = """query Screen($email: EmailAddress!) {
   profile(by: {email: $email}) {
     id displayName lifecycle mainCompany { name } streamCursor
     contactPoints { channel value }
-    traits(first: 5) { nodes { displayName displayValue provenance { source { displayName } } conflicts { value lostBecause } } }
+    traits(filter: {keys: ["plan", "title", "churn_likelihood"]}) {
+      nodes { displayName displayValue provenance { source { displayName } } conflicts { value lostBecause } }
+    }
     notes(first: 2) { nodes { body author { displayName } } }
     timeline(last: 3) { nodes { title occurredAt } }
   }

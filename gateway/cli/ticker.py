@@ -12,6 +12,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import cycle
 from random import Random
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -27,11 +28,12 @@ _TRAITS: Final = ("basket_items", "visits_30_days", "minutes_30_days")
 
 
 class Ticker:
-    """Sends until it is stopped; a gateway that does not answer is tried again at the next tick. Every other event is of `user_ids[0]`."""
+    """Sends until it is stopped; a gateway that does not answer is tried again at the next tick.
+
+    Three of four events are of `user_ids[0]`, whom a newcomer watches: something on the timeline, something in the profile, in turn.
+    """
 
     def __init__(self, base_url: str, write_key: str, user_ids: Sequence[str], every: float = _EVERY) -> None:
-        self.sent = 0
-        """Events that the gateway took."""
         self._address = urlsplit(base_url)
         self._authorization = "Basic " + b64encode(f"{write_key}:".encode()).decode()
         self._user_ids = user_ids
@@ -51,33 +53,32 @@ class Ticker:
 
     def _run(self) -> None:
         rng = Random()  # noqa: S311  # made-up data
-        number = 0
+        turns = cycle(("track", None, "track", "identify"))
         while not self._stop.wait(self._every):
-            user_id = self._user_ids[0] if number % 2 == 0 else rng.choice(self._user_ids)
-            call, body = made_up_call(rng, user_id)
-            self.sent += self._send(call, body)
-            number += 1
+            turn = next(turns)
+            call, body = made_up_call(rng, rng.choice(self._user_ids) if turn is None else self._user_ids[0], turn)
+            self._send(call, body)
 
-    def _send(self, call: str, body: dict[str, Any]) -> bool:
+    def _send(self, call: str, body: dict[str, Any]) -> None:
         connection = http.client.HTTPConnection(self._address.hostname or "", self._address.port, timeout=_TIMEOUT)
         headers = {"authorization": self._authorization, "content-type": "application/json"}
         try:
             connection.request("POST", f"/v1/{call}", json.dumps(body), headers)
-            return connection.getresponse().status == http.HTTPStatus.OK
+            connection.getresponse().read()
         except (OSError, http.client.HTTPException):
-            return False
+            pass  # the gateway is busy or going; the next event finds out
         finally:
             connection.close()
 
 
-def made_up_call(rng: Random, user_id: str) -> tuple[str, dict[str, Any]]:
-    """One call of the tracking API and its body: a page view, an event, or now and then an identify that changes a trait."""
+def made_up_call(rng: Random, user_id: str, call: str | None = None) -> tuple[str, dict[str, Any]]:
+    """One call of the tracking API and its body: an event, a page view, or an identify that changes a trait; any of them unless it is given."""
     body: dict[str, Any] = {"userId": user_id, "messageId": str(uuid4()), "timestamp": datetime.now(UTC).isoformat()}
-    choice = rng.random()
-    if choice < 0.25:  # noqa: PLR2004  # a quarter
-        return "identify", body | {"traits": {rng.choice(_TRAITS): int(rng.random() * 60)}}
-    if choice < 0.6:  # noqa: PLR2004  # a good third
+    call = call or rng.choice(("identify", "page", "page", "track"))
+    if call == "identify":
+        return call, body | {"traits": {rng.choice(_TRAITS): int(rng.random() * 60)}}
+    if call == "page":
         page = page_view(rng)
-        return "page", body | {"name": page.detail["title"], "properties": page.detail}
+        return call, body | {"name": page.detail["title"], "properties": page.detail}
     what = event(rng)
-    return "track", body | {"event": what.type, "properties": what.detail, "context": {"account": what.account} if what.account else {}}
+    return call, body | {"event": what.type, "properties": what.detail, "context": {"account": what.account} if what.account else {}}

@@ -16,7 +16,7 @@ from gateway.auth.principal import Principal
 from gateway.commands.tracking import Activity, Event, take_in
 from gateway.commands.unit import Writer
 from gateway.commands.validation import json_problem, text_problem
-from gateway.errors import Problem
+from gateway.errors import BadUserInput, Problem
 from gateway.model.activity import TimelineKind
 
 __all__ = ["EARLIEST", "LATEST_AHEAD", "MAX_ACTIVITIES", "NewActivity", "moment_problem", "record_activities"]
@@ -31,9 +31,9 @@ LATEST_AHEAD: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class NewActivity:
-    """One activity; `profile_id` is None when the reference found nobody."""
+    """One activity; `profile` is None when the reference found nobody, and the error when it cannot be one."""
 
-    profile_id: UUID | None
+    profile: UUID | BadUserInput | None
     type: str
     occurred_at: datetime
     message_id: str
@@ -59,8 +59,9 @@ async def record_activities(
             code, message, name = wrong
             problems.append(Problem(code, message, ("activities", str(index), name)))
             continue
+        assert isinstance(given.profile, UUID)
         activity = Activity(TimelineKind.EXTERNAL, given.type.strip(), given.properties or {}, given.account)
-        events.append(Event(given.message_id, given.occurred_at, (), profile_id=given.profile_id, activity=activity))
+        events.append(Event(given.message_id, given.occurred_at, (), profile_id=given.profile, activity=activity))
     accepted, duplicates = await take_in(writer, principal, source, events, Action.RECORD_ACTIVITIES)
     return accepted, duplicates, problems
 
@@ -75,8 +76,10 @@ def moment_problem(at: datetime) -> str | None:
 
 
 def _problem(given: NewActivity) -> tuple[str, str, str] | None:
-    if given.profile_id is None:
+    if given.profile is None:
         return "NOT_FOUND", "There is no such profile.", "profile"
+    if isinstance(given.profile, BadUserInput):
+        return "INVALID", given.profile.message, "profile"
     if not given.type.strip():
         return "REQUIRED", "An activity needs a type.", "type"
     for name, value, longest in (

@@ -12,7 +12,7 @@ from uuid import UUID
 from gateway.auth.policy import Action, require
 from gateway.auth.principal import Principal
 from gateway.commands.unit import Receipt, Unit, Writer
-from gateway.commands.validation import Problems
+from gateway.commands.validation import text_problem
 from gateway.errors import Problem, Rejected
 from gateway.model.change import Position
 from gateway.model.ids import uuid7
@@ -39,11 +39,12 @@ async def add_to_company(
         Rejected: NOT_FOUND, REQUIRED or INVALID.
     """
     require(principal, Action.MANAGE_COMPANIES)
-    problems = Problems()
-    name = problems.text(company_name, _LONGEST_NAME)
-    if (company_id is None) == (name is None) and not problems.found:
-        problems.found.append(Problem("REQUIRED", "Give either companyId or companyName.", ("companyId",)))
-    problems.refuse()
+    wrong = text_problem(company_name or "", _LONGEST_NAME)
+    if wrong:
+        raise Rejected(Problem("INVALID", wrong, ("companyName",)))
+    name = (company_name or "").strip() or None
+    if (company_id is None) == (name is None):
+        raise Rejected(Problem("REQUIRED", "Give either companyId or companyName.", ("companyId",)))
 
     async def work(unit: Unit) -> Receipt:
         profile = await _lock(unit, profile_id)
@@ -57,8 +58,9 @@ async def add_to_company(
         added = bool(await unit.fetch("insert_memberships", [profile_id], [company]))
         promoted = make_main and await _make_main(unit, profile_id, company)
         if added or promoted:
+            new_main = promoted or company == await _main(unit, profile_id)  # a first company is the main one by itself
             await unit.connection.execute(SQL["touch_profile"], unit.workspace, profile_id)
-            unit.profile_changed(profile_id, "companies", *(["mainCompany"] if promoted else []))
+            unit.profile_changed(profile_id, "companies", *(["mainCompany"] if new_main else []))
         return Receipt(profile_id, company, profile)
 
     return await writer.run(principal, work)
@@ -122,6 +124,10 @@ async def _company_named(unit: Unit, name: str) -> UUID:
         known = await unit.fetch("upsert_companies", [uuid7()], [key], [name], [None], [{}])
     found: UUID = known[0]["id"]
     return found
+
+
+async def _main(unit: Unit, profile_id: UUID) -> UUID | None:
+    return next((row["id"] for row in await unit.fetch("memberships_by_profile", [profile_id]) if row["is_main"]), None)
 
 
 async def _make_main(unit: Unit, profile_id: UUID, company_id: UUID) -> bool:

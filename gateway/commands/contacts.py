@@ -6,7 +6,7 @@ Owns the way of a phone, an e-mail or a key from what was typed to the rows that
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from gateway.commands.unit import Retry, Unit
@@ -100,13 +100,12 @@ async def write_reach(unit: Unit, profile_id: UUID, reach: Reach, source: str) -
     changed: list[str] = []
     if reach.identifiers and await _write_identifiers(unit, profile_id, reach, source):
         changed.append("identifiers")
-    if reach.points:
-        for point, normalized in reach.points:
-            if point.point_id is not None:
-                await _change_point(unit, profile_id, point, normalized)
-        new = [(point, normalized) for point, normalized in reach.points if point.point_id is None]
-        if new:
-            await _add_points(unit, profile_id, new, source)
+    old = [(point, normalized) for point, normalized in reach.points if point.point_id is not None]
+    new = [(point, normalized) for point, normalized in reach.points if point.point_id is None]
+    touched = [await _change_point(unit, profile_id, point, normalized) for point, normalized in old]
+    if new:
+        touched.append(await _add_points(unit, profile_id, new, source))
+    if any(touched):
         changed.append("contactPoints")
     return changed
 
@@ -157,23 +156,37 @@ async def _write_identifiers(unit: Unit, profile_id: UUID, reach: Reach, source:
     return bool(rows)
 
 
-async def _add_points(unit: Unit, profile_id: UUID, points: Sequence[tuple[ContactPointChange, str]], source: str) -> None:
+async def _add_points(unit: Unit, profile_id: UUID, points: Sequence[tuple[ContactPointChange, str]], source: str) -> bool:
+    """Add points; one that is there already keeps what it has and takes a label or the primary place. Whether anything changed."""
+    ids = sorted(uuid7() for _ in points)  # in the order given, though made in one millisecond: the first of a channel is its primary
     rows = [
-        (profile_id, uuid7(), point.channel.value, point.custom_channel, point.value.strip(), normalized, point.label, source)
-        for point, normalized in points
+        (profile_id, point_id, point.channel.value, point.custom_channel, point.value.strip(), normalized, point.label, source)
+        for point_id, (point, normalized) in zip(ids, points, strict=True)
     ]
     inserted = {row["id"] for row in await unit.fetch("upsert_contact_points", *columns(rows))}
     lookups = [(lookup_key(point.channel, point.custom_channel), normalized, profile_id, False) for point, normalized in points]
     await unit.fetch("claim_lookups", *columns(lookups))
-    for (point, _), row in zip(points, rows, strict=True):
-        if point.is_primary and row[1] in inserted:
+    known = await unit.fetch("contacts_by_profile", [profile_id]) if len(inserted) < len(rows) else []
+    there = {(one["type"], one["custom_channel"] or "", one["normalized"]): one for one in known if one["kind"] == "C"}
+    changed = bool(inserted)
+    for (point, normalized), row in zip(points, rows, strict=True):
+        if row[1] not in inserted:
+            same = there[point.channel.value, point.custom_channel or "", normalized]
+            changed |= await _change_point(unit, profile_id, replace(point, point_id=same["id"], value=same["raw"]), normalized)
+        elif point.is_primary:
             await _make_primary(unit, profile_id, row[1], point.channel.value, point.custom_channel)
+    return changed
 
 
-async def _change_point(unit: Unit, profile_id: UUID, point: ContactPointChange, normalized: str) -> None:
+async def _change_point(unit: Unit, profile_id: UUID, point: ContactPointChange, normalized: str) -> bool:
+    """Change one point; whether that changed anything."""
     row = await unit.fetchrow("contact_point_by_id", profile_id, point.point_id)
     if row is None or row["channel"] != point.channel.value:
         raise Rejected(Problem("NOT_FOUND", "There is no such contact point on this channel.", ("input", "upsertContactPoints")))
+    promoted = point.is_primary and not row["is_primary"]
+    written = point.value.strip(), normalized, row["label"] if point.label is None else point.label
+    if written == (row["raw"], row["normalized"], row["label"]) and not promoted:
+        return False
     await unit.connection.execute(
         SQL["update_contact_point"], unit.workspace, profile_id, point.point_id, point.value.strip(), normalized, point.label
     )
@@ -181,8 +194,9 @@ async def _change_point(unit: Unit, profile_id: UUID, point: ContactPointChange,
     if row["normalized"] != normalized:
         await unit.connection.execute(SQL["release_lookups"], unit.workspace, profile_id, [key], [row["normalized"]])
         await unit.fetch("claim_lookups", [key], [normalized], [profile_id], [False])
-    if point.is_primary:
+    if promoted:
         await _make_primary(unit, profile_id, point.point_id, point.channel.value, row["custom_channel"])
+    return True
 
 
 async def _make_primary(unit: Unit, profile_id: UUID, point_id: UUID | None, channel: str, custom: str | None) -> None:

@@ -14,7 +14,7 @@ from gateway.commands import companies, notes
 from gateway.commands.activities import NewActivity, record_activities
 from gateway.commands.profiles import NewProfile, ProfileChanges, create_profile, update_profile
 from gateway.commands.unit import Idempotency, Receipt, Writer
-from gateway.errors import Problem
+from gateway.errors import BadUserInput, Problem
 from gateway.model.source import Source
 
 __all__ = ["Commands"]
@@ -70,8 +70,10 @@ class Commands:
         """See `notes.delete_note`."""
         return await notes.delete_note(self.writer, principal, self._native, ref)
 
-    async def record_activities(self, principal: Principal, given: Sequence[tuple[UUID | None, Any]]) -> tuple[int, int, list[Problem]]:
-        """See `activities.record_activities`; `given`: each input with the profile it was found to mean."""
+    async def record_activities(
+        self, principal: Principal, given: Sequence[tuple[UUID | BadUserInput | None, Any]]
+    ) -> tuple[int, int, list[Problem]]:
+        """See `activities.record_activities`; `given`: each input with the profile it was found to mean, or why it can mean none."""
         new = [NewActivity(owner, one.type, one.occurred_at, one.message_id, one.account, one.properties) for owner, one in given]
         return await record_activities(self.writer, principal, principal.source or self._native.key, new)
 

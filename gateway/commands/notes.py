@@ -16,7 +16,7 @@ from gateway.errors import Problem, Rejected
 from gateway.model.ids import uuid7
 from gateway.model.note import MAX_NOTE_BYTES, Note
 from gateway.model.source import Source
-from gateway.sources.native import note_of
+from gateway.sources.native import note_of, profile_of
 from gateway.storage.queries import SQL
 
 __all__ = ["add_note", "delete_note", "update_note"]
@@ -56,7 +56,7 @@ async def update_note(
     is_pinned: bool | None,
     expected_version: int | None,
 ) -> Receipt:
-    """Change one's own note; None keeps.
+    """Change one's own note; None keeps, and what is the same already is no change.
 
     Raises:
         Rejected: NOT_FOUND, NOT_YOUR_NOTE, STALE_VERSION (with the note as it is), REQUIRED or INVALID.
@@ -68,6 +68,9 @@ async def update_note(
         note = await _own_note(unit, ref, source, "input", "id")
         if expected_version is not None and note.version != expected_version:
             raise Rejected(stale(note, note.version))
+        if text in {None, note.body} and is_pinned in {None, note.is_pinned}:
+            profile = await unit.fetchrow("lock_profile", ref[0])
+            return Receipt(*ref, None if profile is None else profile_of(profile).position)
         await unit.connection.execute(SQL["update_note"], unit.workspace, *ref, text, is_pinned)
         unit.profile_changed(ref[0], "notes")
         return Receipt(*ref)

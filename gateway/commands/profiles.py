@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 from gateway.auth.policy import Action, require
 from gateway.auth.principal import Principal
 from gateway.commands.contacts import ContactPointChange, IdentifierChange, check_reach, remove_reach, write_reach
@@ -153,9 +155,13 @@ def _check_attributes(problems: Problems, attributes: Mapping[str, Any]) -> None
 
 
 async def _write_attributes(unit: Unit, profile_id: UUID, attributes: Mapping[str, Any]) -> bool:
-    """Write what an agent set; null takes the agent's value away, so that a source's shows again."""
-    given = {key: value for key, value in attributes.items() if value is not None}
-    cleared = [key for key, value in attributes.items() if value is None]
+    """Write what an agent set; null takes the agent's value away, so that a source's shows again. Whether anything changed."""
+    if not attributes:
+        return False
+    rows_now = await unit.fetch("traits_by_profile", [profile_id], list(attributes))
+    edited = {row["key"]: row["actor_id"] and _canonical(row["value"]) for row in rows_now if row["source"] == _NATIVE}
+    given = {key: value for key, value in attributes.items() if value is not None and edited.get(key) != _canonical(value)}
+    cleared = [key for key, value in attributes.items() if value is None and key in edited]
     if cleared:
         await unit.fetch("delete_traits", profile_id, _NATIVE, cleared)
     if given:
@@ -169,7 +175,12 @@ async def _write_attributes(unit: Unit, profile_id: UUID, attributes: Mapping[st
         count = await unit.fetchrow("count_traits", profile_id)
         if count is not None and count[0] > _MOST_TRAITS:
             raise Rejected(Problem("LIMIT_EXCEEDED", f"A profile has at most {_MOST_TRAITS} attributes.", ("input", "attributes")))
-    return bool(attributes)
+    return bool(given or cleared)
+
+
+def _canonical(value: Any) -> bytes:
+    """Equal for equal JSON; Python's == takes true for 1."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _camel(name: str) -> str:

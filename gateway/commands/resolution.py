@@ -24,11 +24,15 @@ ANONYMOUS_ID: Final = "anonymous_id"
 
 @dataclass(slots=True)
 class Bindings:
-    """`owners`: the profile of each event, in order; `claims`: identifiers to bind; `created`: profiles that do not exist yet."""
+    """`owners`: the profile of each event, in order; `claims`: identifiers to bind; `created`: profiles that do not exist yet.
+
+    `became_known`: existing profiles that get their first user id.
+    """
 
     owners: list[UUID] = field(default_factory=list)
     claims: dict[LookupKey, UUID] = field(default_factory=dict)
     created: set[UUID] = field(default_factory=set)
+    became_known: set[UUID] = field(default_factory=set)
 
 
 async def resolve_profiles(
@@ -41,8 +45,8 @@ async def resolve_profiles(
     wanted = list(dict.fromkeys(key for identifiers, hints in keys for key in (*identifiers, *hints)))
     found: dict[LookupKey, list[UUID]] = {key: [] for key in wanted}
     if wanted:
-        for row in await unit.fetch("profile_ids_by_lookup", [key.key for key in wanted], [key.value for key in wanted]):
-            found[wanted[row["n"] - 1]].append(row["profile_id"])
+        for row in await unit.fetch("first_owners_by_lookup", [key.key for key in wanted], [key.value for key in wanted]):
+            found[wanted[row["n"] - 1]] = row["owners"]
     owner = {key: profiles[0] for key, profiles in found.items() if len(profiles) == 1}
     taken = await _with_user_id(unit, {profile for profiles in found.values() for profile in profiles})
     bindings = Bindings()
@@ -55,6 +59,8 @@ async def resolve_profiles(
             if key not in owner:
                 owner[key] = bindings.claims[key] = profile
                 if key.key == USER_ID:
+                    if profile not in taken and profile not in bindings.created:
+                        bindings.became_known.add(profile)
                     taken.add(profile)
         for key in hints:
             if not found[key]:  # nobody had it: a later event of this batch may find this person by it

@@ -7,7 +7,7 @@ Called by `transport.tracking` (Segment's wire format) and by `activities` (the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -112,7 +112,11 @@ async def _take_in_chunk(unit: Unit, source: str, events: Sequence[Event]) -> Re
         owners = bindings.owners
         fields: dict[UUID, dict[str, None]] = {}
         await _make_profiles(unit, fresh, bindings, fields, source)
-        await _write_persons(unit, [(owner, event) for owner, event in zip(owners, fresh, strict=True) if event.person], fields, source)
+        changing = sorted({owner for owner, event in zip(owners, fresh, strict=True) if event.person or event.group})
+        if changing:  # first of all: which contact point or company becomes the first of its kind must not change under us
+            await unit.fetch("lock_profiles", changing)
+        persons = [(owner, event) for owner, event in zip(owners, fresh, strict=True) if event.person]
+        await _write_persons(unit, persons, bindings.became_known, fields, source)
         await _write_groups(unit, [(owner, event.group) for owner, event in zip(owners, fresh, strict=True) if event.group], fields)
         for profile_id, names in fields.items():
             if names:
@@ -129,6 +133,13 @@ def _keys_of(event: Event) -> tuple[tuple[LookupKey, ...], tuple[LookupKey, ...]
 
 
 async def _make_profiles(unit: Unit, events: Sequence[Event], bindings: Bindings, fields: dict[UUID, dict[str, None]], source: str) -> None:
+    if bindings.became_known:
+        visitors = sorted(bindings.became_known)
+        await unit.fetch("lock_profiles", visitors)
+        if await unit.fetch("profiles_with_identifier", visitors, USER_ID):
+            raise Retry  # somebody else became this person just now, and two known people are never joined
+        for visitor in visitors:
+            fields.setdefault(visitor, {})["lifecycle"] = None
     if bindings.claims:
         wanted = [(key.key, key.value, profile_id, True) for key, profile_id in bindings.claims.items()]
         if len(await unit.fetch("claim_lookups", *columns(wanted))) < len(wanted):
@@ -149,10 +160,12 @@ async def _make_profiles(unit: Unit, events: Sequence[Event], bindings: Bindings
             fields.setdefault(profile_id, {})["identifiers"] = None
 
 
-async def _write_persons(unit: Unit, given: Sequence[tuple[UUID, Event]], fields: dict[UUID, dict[str, None]], source: str) -> None:
-    if not given:
+async def _write_persons(
+    unit: Unit, given: Sequence[tuple[UUID, Event]], became_known: Collection[UUID], fields: dict[UUID, dict[str, None]], source: str
+) -> None:
+    merged: dict[UUID, dict[str, Any]] = {owner: {"is_known": True} for owner in became_known}
+    if not given and not merged:
         return
-    merged: dict[UUID, dict[str, Any]] = {}
     traits: dict[tuple[UUID, str], tuple[Any, ...]] = {}
     points: dict[tuple[UUID, str, str], tuple[Any, ...]] = {}
     for owner, event in sorted(given, key=_by_time):
@@ -177,7 +190,6 @@ async def _write_persons(unit: Unit, given: Sequence[tuple[UUID, Event]], fields
         await unit.fetch("claim_lookups", *columns([(keys[channel], value, owner, False) for owner, channel, value in points]))
     touched = sorted(merged)
     rows = [(owner, *(merged[owner].get(name) for name in _COLUMNS), merged[owner]["is_known"]) for owner in touched]
-    await unit.fetch("lock_profiles", touched)
     await unit.connection.execute(SQL["apply_identified_fields"], unit.workspace, *columns(rows))
     for owner in touched:
         names = fields.setdefault(owner, {})

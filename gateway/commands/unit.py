@@ -18,7 +18,7 @@ import asyncpg
 import orjson
 
 from gateway.auth.principal import Principal
-from gateway.errors import GatewayError, IdempotencyKeyReused, Overloaded
+from gateway.errors import BadUserInput, GatewayError, IdempotencyKeyReused, Overloaded
 from gateway.live.changelog import append
 from gateway.live.hub import Hub
 from gateway.model.change import Change, ChangeKind, Position, StreamKey
@@ -105,6 +105,7 @@ class Writer:
         Raises:
             Rejected: what `work` refuses; nothing was changed.
             IdempotencyKeyReused: the key belongs to another input.
+            BadUserInput: the key is empty or too long.
             Overloaded: other transactions won every time.
         """
         for attempt in range(_ATTEMPTS):
@@ -144,7 +145,7 @@ class Writer:
 
 async def _claim(unit: Unit, idempotency: Idempotency) -> Receipt | None:
     if not 0 < len(idempotency.key) <= _LONGEST_KEY:
-        raise IdempotencyKeyReused(f"An idempotency key has between 1 and {_LONGEST_KEY} characters.")
+        raise BadUserInput(f"An idempotency key has between 1 and {_LONGEST_KEY} characters.", argument="input.idempotencyKey")
     digest = sha256(orjson.dumps(idempotency.input, option=orjson.OPT_SORT_KEYS, default=str)).digest()
     key = unit.principal.subject, idempotency.key
     if await unit.fetchrow("claim_idempotency_key", *key, digest) is not None:

@@ -6,6 +6,7 @@ Owns the limits of stored values and the problems that name them. Pure. Called b
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Any, Final
 
 import orjson
@@ -107,6 +108,8 @@ def _shape_problem(value: Any, depth: int) -> str | None:
         children: Any = value.values()
     elif isinstance(value, list):
         children = value
+    elif isinstance(value, float) and not isfinite(value):
+        return "The value has a number out of range."  # the encoder would make null of it
     else:
         return None
     for child in children:

@@ -41,6 +41,11 @@ class OperationContext:
         self.batches: dict[int, Any] = {}
         """The reference executor's gathering points, one per selection (see `resolvers.batching`)."""
 
+    def renew(self) -> None:
+        """Forget what was read: a mutation changed it, and the next field of the same document must see that."""
+        self.loaders = Loaders(self.services.registry, self.principal.workspace_id)
+        self.batches.clear()
+
     def fork(self) -> OperationContext:
         """The same surroundings with fresh loaders."""
         return OperationContext(self.principal, self.services)

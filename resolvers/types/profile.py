@@ -150,8 +150,8 @@ class Profile(Node):
         require(context.principal, Action.READ_TIMELINE)
         page = PageArgs.check(first, after, last, before)
         sealer, workspace = context.services.sealer, context.principal.workspace_id
-        low, high = (text and timeline_cursor.decode(sealer, workspace, text) for text in (after, before))
-        window = window_of(page, order, low or None, high or None, timeline_filter(filter))
+        low, high = (None if text is None else timeline_cursor.decode(sealer, workspace, text) for text in (after, before))
+        window = window_of(page, order, low, high, timeline_filter(filter))
         answers = await context.loaders.timeline(window).load_many([profile.profile_id for profile in parents])
 
         def show(profile: model.Profile, answer: TimelinePages) -> TimelinePage:

@@ -13,7 +13,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from gateway import observe
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "telemetry.md"
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "telemetry.md"
 METRICS = [metric for metric in map(vars(observe).get, observe.__all__) if isinstance(metric, Counter | Gauge | Histogram)]
 
 
@@ -38,6 +39,15 @@ def test_nothing_is_documented_that_is_not_measured() -> None:
     documented = set(re.findall(r"^\| `(gateway_\w+)` \|", DOCUMENT.read_text(), re.MULTILINE))
 
     assert documented == set(map(shown_name, METRICS))
+
+
+def test_every_log_event_is_documented() -> None:
+    """docs/telemetry.md has each event that the code logs, and no other."""
+    sources = [path.read_text() for package in ("gateway", "resolvers") for path in (ROOT / package).rglob("*.py")]
+    logged = {event for text in sources for event in re.findall(r'\blog\.(?:info|warning|error|exception)\(\s*"([^"]+)"', text)}
+    documented = set(re.findall(r"^\| `([a-z_.]+)` \| (?:info|warning|error) \|", DOCUMENT.read_text(), re.MULTILINE))
+
+    assert logged == documented
 
 
 def test_a_log_line_is_json_with_the_request_id(capfd: pytest.CaptureFixture[str]) -> None:

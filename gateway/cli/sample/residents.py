@@ -90,7 +90,8 @@ _MARIA, _TOM, _LI, _JONAS, _SAM = AGENTS
 _TEMPLATE: Final = {template.key: template for template in TEMPLATES}
 _ALWAYS: Final = ("plan", "title", "language", "lifetime_value", "churn_likelihood", "visits_30_days")
 """One of every kind."""
-_OTHERS: Final = tuple(template for template in TEMPLATES if template.key not in _ALWAYS)
+_OTHERS: Final = tuple(template for template in TEMPLATES if template.key not in {*_ALWAYS, "address"})
+"""What else may be known; a drawn address would seldom fit the phone number."""
 _TRAITS_BESIDES = 14
 _CONFLICT_EVERY = 3
 

@@ -13,6 +13,13 @@ SELECT q.n, l.profile_id
  ORDER BY q.n, l.profile_id
  LIMIT 10000
 
+-- name: first_owners_by_lookup
+-- At most two profiles per value: enough to know whether it is one profile's alone, however many share it.
+SELECT q.n, (array_agg(l.profile_id ORDER BY l.profile_id))[1:2] AS owners
+  FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS q (key, value, n)
+  JOIN lookup l ON l.workspace_id = $1 AND l.key = q.key AND l.value = q.value
+ GROUP BY q.n
+
 -- name: profile_ids_by_name
 -- Words that begin like the words asked for, in any order; trigram index.
 SELECT p.id

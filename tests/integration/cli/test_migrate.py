@@ -18,7 +18,7 @@ def _empty(postgres: EmbeddedPostgres) -> str:
     return postgres.dsn
 
 
-def test_migrating_tells_each_step_once(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_migrating_tells_each_step_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     """On a fresh directory each migration is named; the second time there is nothing to do."""
     data_dir = str(tmp_path_factory.mktemp("fresh"))
     first = CliRunner().invoke(app, ["migrate", "--data-dir", data_dir])

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +20,7 @@ from gateway.cli.sample.crowd import Portion, user_id
 from gateway.cli.seed import Seeding, seeded_so_far
 from gateway.errors import GatewayError
 from gateway.live.changelog import heads, read
-from gateway.model.activity import Interaction, Place, TimelineFilter, TimelinePreset
+from gateway.model.activity import Interaction, TimelineFilter, TimelinePreset
 from gateway.model.change import ChangeKind, StreamKey
 from gateway.model.profile import Profile
 from gateway.sources.contract import Contacts, LookupKey, NoteWindow, TimelineWindow
@@ -27,13 +31,7 @@ from gateway.storage.database import Database
 __all__: list[str] = []
 
 UNTIL = datetime(2026, 3, 1, tzinfo=UTC)
-EVERYTHING = TimelineWindow(
-    lower=Place(datetime(1970, 1, 1, tzinfo=UTC), "", ""),
-    upper=Place(datetime(9999, 1, 1, tzinfo=UTC), "", ""),
-    newest_first=True,
-    limit=1000,
-    filter=TimelineFilter(TimelinePreset.ALL),
-)
+EVERYTHING = TimelineWindow(1000, filter=TimelineFilter(TimelinePreset.ALL))
 
 
 async def seeded(database: Database, key: str, profiles: int, portion: Portion | None = None) -> UUID:
@@ -51,7 +49,7 @@ async def test_what_is_seeded_is_what_the_gateway_reads(database: Database) -> N
     ids = [one[0] for one in found if not isinstance(one, GatewayError)]
     profiles = await source.profiles(workspace, ids)
     traits = await source.traits(workspace, ids, None)
-    notes = await source.notes(workspace, ids, NoteWindow(None, 100))
+    notes = await source.notes(workspace, ids, NoteWindow(100))
     items = await source.activities(workspace, ids, EVERYTHING)
     members = await source.memberships(workspace, ids)
     contacts = await source.contacts(workspace, ids)
@@ -80,7 +78,7 @@ async def test_a_seed_writes_the_same_rows_again(database: Database, table: str)
     of: list[list[Any]] = []
     for key in ("one", "two"):
         workspace = await seeded(database, key, 5, Portion(10, 2, 20))
-        columns = f"to_jsonb(t) - 'workspace_id' - 'received_at'"
+        columns = "to_jsonb(t) - 'workspace_id' - 'received_at'"
         of.append(
             sorted(str(row[0]) for row in await database.fetch(f"SELECT {columns} FROM {table} t WHERE workspace_id = $1", workspace))
         )
@@ -126,3 +124,24 @@ def test_a_second_run_asks_first(dsn: str) -> None:
     assert "--append" in second.stderr
     assert third.exit_code == 0
     assert asyncio.run(standing()) == (40, 40)
+
+
+def test_a_bar_on_a_terminal(dsn: str) -> None:
+    """Where standard error is a terminal, a bar moves there and the summary stays alone on standard output."""
+    screen, terminal = pty.openpty()
+    environment = {**os.environ, "GATEWAY_DATABASE_URL": dsn, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm", "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "seed", "--profiles", "7", "--activities", "1"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        timeout=50,
+        check=True,
+    )
+    os.close(terminal)
+    shown = os.read(screen, 1 << 16).decode()
+    os.close(screen)
+
+    assert "7/7" in shown
+    assert "Seeded 7 of 7" not in shown
+    assert done.stdout.decode().startswith("Seeded 7 profiles (")

@@ -7,6 +7,8 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import pytest
+
 from gateway.auth.keys import KeyKind
 from gateway.auth.workspaces import Workspaces
 from gateway.model.activity import ExternalActivity, Interaction, TimelineKind
@@ -166,6 +168,59 @@ class TestResolution:
             owner = await ingest.owner("user_id", user)
             assert owner == await ingest.owner("anonymous_id", f"a-{user}")
             assert len(await ingest.timeline(owner)) == len(await ingest.traits(owner)) == 10
+
+    @pytest.mark.parametrize("by", ["device", "email"])
+    async def test_several_users_claim_one_visitor_at_once(self, ingest: Ingest, by: str) -> None:
+        """When three users sign in as the same visitor at the same moment one of them is the visitor; none are joined."""
+        for n in range(8):  # the moment is short
+            email = {"email": f"ana{n}@example.com"}
+            await ingest.send(ingest.message("identify", anonymousId=f"a{n}", traits=email))
+            known: dict[str, object] = {"anonymousId": f"a{n}"} if by == "device" else {"traits": email}
+            users = [f"u{n}-{k}" for k in range(3)]
+            await asyncio.gather(*(ingest.send(ingest.message("identify", userId=user, **known)) for user in users))
+
+            assert len({await ingest.owner("user_id", user) for user in users}) == 3
+
+    async def test_an_email_that_everybody_has(self, ingest: Ingest) -> None:
+        """A placeholder e-mail of twelve thousand profiles neither finds anybody nor hides who the others of the batch are."""
+        await ingest.send(ingest.message("identify", userId="u"))
+        await ingest.database.execute(
+            "INSERT INTO lookup SELECT $1, 'email', 'all@example.com', gen_random_uuid(), false FROM generate_series(1, 12000)",
+            ingest.workspace,
+        )
+        events = [
+            ingest.message("identify", anonymousId="a", traits={"email": "all@example.com"}),
+            ingest.message("track", userId="u", event="x"),
+        ]
+
+        assert (await ingest.send(*events))["accepted"] == 2
+        assert await ingest.count("profile") == 2
+
+    async def test_any_event_makes_a_visitor_known(self, ingest: Ingest) -> None:
+        """A visitor who gets a user id by a track or an alias is no longer anonymous."""
+        await ingest.send(*(ingest.message("track", anonymousId=visitor, event="x") for visitor in "ab"))
+        await ingest.send(
+            ingest.message("track", anonymousId="a", userId="u", event="x"), ingest.message("alias", previousId="b", userId="v")
+        )
+        profiles = [await ingest.profile(await ingest.owner("user_id", user)) for user in "uv"]
+
+        assert [profile.lifecycle for profile in profiles] == [ProfileLifecycle.PROSPECT] * 2
+
+    async def test_concurrent_first_contacts_and_companies(self, ingest: Ingest) -> None:
+        """E-mails and companies that reach one profile at the same moment are all kept, and one of each is the first."""
+        for user in ("u1", "u2", "u3"):
+
+            def batch(n: int, user: str = user) -> list[dict[str, object]]:
+                email = {"email": f"{user}.{n}@example.com"}
+                return [ingest.message("identify", userId=user, traits=email), ingest.message("group", userId=user, groupId=f"g{n}")]
+
+            await asyncio.gather(*(ingest.send(*batch(n)) for n in range(4)))
+            owner = await ingest.owner("user_id", user)
+            (memberships,) = await ingest.native.memberships(ingest.workspace, [owner])
+            assert not isinstance(memberships, Exception)
+
+            assert sorted(point.is_primary for point in (await ingest.contacts(owner)).points) == [False, False, False, True]
+            assert sorted(member.is_main for member in memberships) == [False, False, False, True]
 
     async def test_workspaces_are_apart(self, ingest: Ingest) -> None:
         """The same user id under a key of another workspace is another person, and invisible here."""

@@ -44,14 +44,14 @@ def test_a_wrong_setting_is_named_and_not_repeated(monkeypatch: pytest.MonkeyPat
     """The message names the variable and does not show its value, which may be a secret."""
     monkeypatch.setenv("GATEWAY_SECRET_KEYS", "hunter2")
 
-    with pytest.raises(ConfigurationError, match="^GATEWAY_SECRET_KEYS: .*32 bytes") as caught:
+    with pytest.raises(ConfigurationError, match=r"^GATEWAY_SECRET_KEYS: .*32 bytes") as caught:
         read_settings()
     assert "hunter2" not in str(caught.value)
 
 
 def test_a_wrong_flag_is_named_as_a_flag() -> None:
     """A value that came by a flag is called by the flag's name."""
-    with pytest.raises(ConfigurationError, match="^--port: "):
+    with pytest.raises(ConfigurationError, match=r"^--port: "):
         read_settings(port=70_000)
 
 

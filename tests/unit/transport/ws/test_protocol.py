@@ -301,6 +301,13 @@ class TestRate:
             assert closes == [Close(1008, "Rate limit exceeded")], frame
             assert protocol.closed
 
+    def test_61_silence_saves_no_more_than_a_burst(self) -> None:
+        """After an hour of silence a flood is closed as soon as ever."""
+        protocol = ready()
+        answers = [protocol.receive('{"type":"ping"}', 3600) for _ in range(101)]
+
+        assert answers[-1] == [Close(1008, "Rate limit exceeded")]
+
     def test_61_steady(self) -> None:
         """20 messages a second may go on for ever."""
         protocol = ready()
