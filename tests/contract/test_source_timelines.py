@@ -222,6 +222,17 @@ async def test_a_filter_means_the_same_everywhere(
     assert read == (matching[::-1] if newest_first else matching)[:7]
 
 
+@pytest.mark.parametrize("number", range(0, 48, 5))
+async def test_time_and_place_bound_together(loaded: Loaded, items: list[TimelineItem], number: int) -> None:
+    """A place at the very moment of `since` or `until` keeps its items of that moment out, and `until` keeps out the whole moment."""
+    source = await loaded()
+    place, at = place_of(items[number]), items[number].occurred_at
+    since, until = TimelineFilter(TimelinePreset.ALL, since=at), TimelineFilter(TimelinePreset.ALL, until=at)
+
+    assert await page(source, TimelineWindow(99, lower=place, filter=since)) == items[number + 1 :]
+    assert await page(source, TimelineWindow(99, upper=place, filter=until)) == [item for item in items if item.occurred_at < at]
+
+
 @pytest.mark.parametrize("preset", TimelinePreset)
 async def test_presets_differ(loaded: Loaded, items: list[TimelineItem], preset: TimelinePreset) -> None:
     """DEFAULT leaves page views and outgoing chats away, ALL nothing, NONE everything."""
