@@ -12,7 +12,7 @@ from uuid import UUID
 
 import strawberry
 
-from gateway.auth.policy import Action, mask_of, mask_text, require
+from gateway.auth.policy import Action, mask_of, require
 from gateway.engine.context import OperationContext
 from gateway.errors import BadUserInput
 from gateway.identity import EMAIL, PHONE, normalize, normalize_type
@@ -23,6 +23,7 @@ from gateway.model.search import FoundProfiles, Match
 from gateway.model.source import SourceReport, SourceState
 from gateway.sources.contract import LookupKey
 from resolvers.pages import open_uuid, seal_uuid
+from resolvers.types.contact_point import masked
 from resolvers.types.enums import AttributeType, BooleanOperator, Sensitivity
 
 __all__ = ["MAX_KEYS", "SEARCH_KEYS", "SearchKeyInput", "SearchKeyValue", "search_profiles"]
@@ -145,7 +146,7 @@ async def _looked_up(context: OperationContext, keys: Sequence[LookupKey]) -> di
     for key, ids in zip(keys, await context.loaders.lookup.load_many(keys), strict=True):
         if isinstance(ids, BaseException):
             raise ids
-        shown = MatchedKey(key.key, key.value if clear else mask_text(key.value))
+        shown = MatchedKey(key.key, key.value if clear else masked(key.key, key.value))
         found.update({one: Match(one, (shown,), 1.0) for one in ids})
     return found
 

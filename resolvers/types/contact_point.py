@@ -16,7 +16,7 @@ from resolvers.types.node import Node
 from resolvers.types.scalars import EmailAddress, PhoneNumber
 from resolvers.types.source import Source
 
-__all__ = ["ContactPoint", "Identifier", "ShownIdentifier", "ShownPoint", "shown_identifier", "shown_point"]
+__all__ = ["ContactPoint", "Identifier", "ShownIdentifier", "ShownPoint", "masked", "shown_identifier", "shown_point"]
 
 _MASK = "How much of the value you see."
 
@@ -80,6 +80,11 @@ class ShownIdentifier:
 _MASKS = {PHONE: mask_phone, EMAIL: mask_email}
 
 
+def masked(key: str, value: str) -> str:
+    """A normalised value of this lookup key, as whoever may not see it whole sees it."""
+    return _MASKS.get(key, mask_text)(value)
+
+
 def shown_point(point: model.ContactPoint, mask: model.MaskState) -> ShownPoint:
     """The contact point behind the viewer's mask."""
     key = lookup_key(point.channel, point.custom_channel)
@@ -88,7 +93,7 @@ def shown_point(point: model.ContactPoint, mask: model.MaskState) -> ShownPoint:
         point.id,
         point.channel,
         point.custom_channel,
-        _behind(mask, point.raw, _MASKS.get(key, mask_text)(point.normalized)),
+        _behind(mask, point.raw, masked(key, point.normalized)),
         mask,
         point.normalized if clear and key == PHONE else None,
         point.normalized if clear and key == EMAIL else None,

@@ -176,7 +176,8 @@ class Graph:
         for index, item in enumerate(items):
             at = item.get("at", START + timedelta(minutes=index))
             kind, source = item.get("kind", "EXTERNAL"), item.get("source", "native")
-            what = (kind, item.get("type", "Order Completed"), item.get("channel"), item.get("direction"), item.get("account"))
+            type_ = item.get("type", "interaction" if kind == "INTERACTION" else "Order Completed")
+            what = (kind, type_, item.get("channel"), item.get("direction"), item.get("account"))
             rows.append((profile_id, at, source, uuid7(at), *what, item.get("detail", {})))
 
         async def work(unit: Unit) -> Receipt:

@@ -68,7 +68,9 @@ async def test_well_formed_ids_of_nothing(graph: Graph) -> None:
     assert await graph.run(NODES, {"ids": nothing}) == {"data": {"nodes": [None] * len(nothing)}}
 
 
-@pytest.mark.parametrize("malformed", ["", "x", "prf", "prf_", "prf_1", "prf_" + "0" * 31 + "G", "prf_" + "0" * 64, "usr_" + "0" * 32, "act_1", "\x00", "🙂"])
+@pytest.mark.parametrize(
+    "malformed", ["", "x", "prf", "prf_", "prf_1", "prf_" + "0" * 31 + "G", "prf_" + "0" * 64, "usr_" + "0" * 32, "act_1", "\x00", "🙂"]
+)
 async def test_malformed_ids(graph: Graph, malformed: str) -> None:
     """What is no id of this server is BAD_USER_INPUT, in a list at its own place."""
     error = await graph.error(NODE, {"id": malformed})
@@ -118,7 +120,9 @@ async def test_an_interaction_in_full(graph: Graph) -> None:
         "measures": {"holdSeconds": 12},
         "recordingUrl": "https://recordings.example.com/1",
     }
-    (call,) = await graph.happened(ana, {"kind": "INTERACTION", "channel": "VOICE", "direction": "OUTBOUND", "account": "uk", "detail": detail})
+    (call,) = await graph.happened(
+        ana, {"kind": "INTERACTION", "channel": "VOICE", "direction": "OUTBOUND", "account": "uk", "detail": detail}
+    )
     shown = await graph.data(
         """query ($id: ID!) { node(id: $id) { ... on Interaction { id occurredAt origin title icon account channel direction startedAt endedAt
           durationSeconds queue agent { id displayName kind } outcome summary wrapUp { notes topic dispositionCode completedAt } sentiment

@@ -155,7 +155,10 @@ async def test_companies_main_first(graph: Graph) -> None:
         {"id": ana},
     )
 
-    assert [(one["company"]["name"], one["isMain"]) for one in shown["companies"]] == [("Analytical Engines", True), ("Babbage & Co", False)]
+    assert [(one["company"]["name"], one["isMain"]) for one in shown["companies"]] == [
+        ("Analytical Engines", True),
+        ("Babbage & Co", False),
+    ]
     assert shown["mainCompany"] == {"id": engines, "version": 1, "name": "Analytical Engines", "domain": None}
     assert await graph.data("query ($id: ID!) { company(id: $id) { id name } }", {"id": engines}) == {
         "id": engines,

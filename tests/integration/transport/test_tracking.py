@@ -209,6 +209,7 @@ class TestResolution:
     async def test_concurrent_first_contacts_and_companies(self, ingest: Ingest) -> None:
         """E-mails and companies that reach one profile at the same moment are all kept, and one of each is the first."""
         for user in ("u1", "u2", "u3"):
+            await ingest.send(ingest.message("identify", userId=user))
 
             def batch(n: int, user: str = user) -> list[dict[str, object]]:
                 email = {"email": f"{user}.{n}@example.com"}

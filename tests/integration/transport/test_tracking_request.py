@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import tracemalloc
 import zlib
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -14,6 +16,7 @@ import orjson
 import pytest
 
 from gateway.auth.keys import KeyKind
+from gateway.transport import tracking
 from gateway.transport.segment.event import CALLS, MAX_EVENT_BYTES
 from gateway.transport.tracking import MAX_BATCH_BYTES
 
@@ -127,20 +130,36 @@ class TestEncodings:
 
     @pytest.mark.parametrize("call", ["batch", "identify"])
     async def test_a_bomb_ends_early(self, ingest: Ingest, call: str) -> None:
-        """Half a gigabyte of zeros in 500 KB of gzip is refused while most of it is still unsent."""
+        """30 MB of zeros in one piece of 30 KB are refused without ever being inflated beyond the limit."""
         squeeze = zlib.compressobj(9, wbits=31)
+        bomb = b"".join([*(squeeze.compress(bytes(1 << 20)) for _ in range(30)), squeeze.flush()])
+
+        async def once() -> AsyncIterator[bytes]:
+            yield bomb
+
+        tracemalloc.start()
+        try:
+            status = await self.streamed(ingest, call, once(), {"content-encoding": "gzip"})
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert status == 413
+        assert peak < 4 * MAX_BATCH_BYTES
+
+    async def test_gzip_of_nothing_without_an_end(self, ingest: Ingest) -> None:
+        """Empty pieces of gzip count as they are sent, though they inflate to nothing."""
         sent = 0
 
-        async def bomb() -> AsyncIterator[bytes]:
+        async def endless() -> AsyncIterator[bytes]:
             nonlocal sent
-            for _ in range(512):
+            yield gzip.compress(b"")[:10]
+            for _ in range(1000):
                 sent += 1
-                yield squeeze.compress(bytes(1 << 20)) + squeeze.flush(zlib.Z_SYNC_FLUSH)
+                yield b"\x00\x00\x00\xff\xff" * 13_107
 
-        scope_of_asgi = await self.streamed(ingest, call, bomb(), {"content-encoding": "gzip"})
-
-        assert scope_of_asgi == 413
-        assert sent <= 2
+        assert await self.streamed(ingest, "batch", endless(), {"content-encoding": "gzip"}) == 413
+        assert sent <= MAX_BATCH_BYTES // 65_535 + 1
 
     async def test_a_body_without_an_end(self, ingest: Ingest) -> None:
         """A body is counted while it comes, whatever Content-Length says."""
@@ -155,6 +174,27 @@ class TestEncodings:
         assert await self.streamed(ingest, "batch", endless(), {"content-length": "10"}) == 413
         assert sent <= MAX_BATCH_BYTES // 65_536 + 1
 
+    async def test_a_body_that_does_not_come(self, ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A sender who stops in the middle of a body is answered with 408, which libraries try again."""
+        monkeypatch.setattr(tracking, "_BODY_SECONDS", 0.05)
+        never = asyncio.Event()
+
+        async def silent() -> AsyncIterator[bytes]:
+            yield b'{"batch":['
+            await never.wait()
+
+        assert await self.streamed(ingest, "batch", silent(), {}) == 408
+
+    async def test_a_sender_who_leaves(self, ingest: Ingest) -> None:
+        """A connection that is cut in the middle of a body breaks nothing and writes nothing."""
+
+        async def cut() -> AsyncIterator[bytes]:
+            yield b'{"batch":['
+            raise ConnectionResetError
+
+        assert await self.streamed(ingest, "batch", cut(), {}) == 400
+        assert await ingest.count("ingest_message") == 0
+
     @staticmethod
     async def streamed(ingest: Ingest, call: str, chunks: AsyncIterator[bytes], headers: dict[str, str]) -> int:
         """The status of a request whose body comes in these chunks, each produced only when the application asks for it."""
@@ -164,7 +204,10 @@ class TestEncodings:
         status = 0
 
         async def receive() -> dict[str, Any]:
-            chunk = await anext(chunks, None)
+            try:
+                chunk = await anext(chunks, None)
+            except ConnectionResetError:
+                return {"type": "http.disconnect"}
             return {"type": "http.request", "body": chunk or b"", "more_body": chunk is not None}
 
         async def send(message: Any) -> None:
