@@ -38,10 +38,6 @@ RESERVED_TYPES: Final = frozenset({PHONE, EMAIL, "name", "profile_id", *(channel
 MAX_IDENTIFIER = 256
 """Characters of an identifier's value at most."""
 
-_MAX_EMAIL = 254
-"""Characters of an address at most (RFC 5321); the validator itself lets a local part of any length pass."""
-_NO_EMAIL = "This is not an e-mail address, for example ana@example.com."
-
 _PHONE_CHANNELS = frozenset({Channel.VOICE, Channel.SMS, Channel.WHATSAPP})
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _BLOCKED = re.compile(r"[0-]*|-1|null|nil|none|undefined|unknown|anonymous|n/?a|test|true|false|\[object object\]", re.IGNORECASE)
@@ -77,12 +73,10 @@ def normalize_email(text: str) -> str:
         BadUserInput: it is not an e-mail address.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).strip().casefold())
-    if len(folded) > _MAX_EMAIL:
-        raise BadUserInput(_NO_EMAIL)
     try:
         address = validate_email(folded, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
-        raise BadUserInput(_NO_EMAIL) from None
+        raise BadUserInput("This is not an e-mail address, for example ana@example.com.") from None
     return f"{address.local_part}@{address.ascii_domain}"
 
 
@@ -109,7 +103,10 @@ def normalize_identifier(text: str) -> str:
     value = unicodedata.normalize("NFKC", text).strip()
     if not value or len(value) > MAX_IDENTIFIER:
         raise BadUserInput(f"An identifier has between 1 and {MAX_IDENTIFIER} characters.")
-    if "\x00" in value or blocked(value):
+    kinds = {unicodedata.category(character) for character in value}
+    if kinds & {"Cc", "Cs"}:
+        raise BadUserInput("An identifier has no control characters.")
+    if blocked(value) or kinds <= {"Cf", "Zs"}:
         raise BadUserInput("This value identifies nobody: placeholders such as 0, null or anonymous are not stored.")
     return value
 

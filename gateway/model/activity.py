@@ -155,6 +155,20 @@ _ICONS: Final = {
 }
 
 
+_NOUNS: Final = {
+    Channel.VOICE: "call",
+    Channel.VIDEO: "video call",
+    Channel.SMS: "SMS conversation",
+    Channel.WHATSAPP: "WhatsApp conversation",
+    Channel.EMAIL: "e-mail",
+    Channel.MESSENGER: "Messenger conversation",
+    Channel.INSTAGRAM: "Instagram conversation",
+    Channel.X: "X conversation",
+    Channel.WEB: "web form",
+    Channel.CUSTOM: "conversation",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Interaction:
     """One conversation between the customer and the contact centre."""
@@ -208,8 +222,7 @@ class Interaction:
     @property
     def title(self) -> str:
         """One line for a list."""
-        noun = "call" if self.channel is Channel.VOICE else f"{self.channel.value.capitalize()} conversation"
-        return f"{self.direction.value.capitalize()} {noun}"
+        return f"{self.direction.value.capitalize()} {_NOUNS.get(self.channel) or f'{self.channel.value.lower()} conversation'}"
 
     @property
     def icon(self) -> str:

@@ -154,9 +154,14 @@ def _rank(fact: TraitFact) -> tuple[str, bool, int, float, str]:
 def _merge(facts: list[TraitFact]) -> Trait:
     winner = facts[0]
     conflicts = tuple(
-        TraitCandidate(loser.value, loser.provenance, _why(winner, loser)) for loser in facts[1:] if loser.value != winner.value
+        TraitCandidate(loser.value, loser.provenance, _why(winner, loser)) for loser in facts[1:] if not _agree(winner.value, loser.value)
     )
     return Trait(winner.key, winner.kind, winner.category, winner.value, winner.confidence, winner.provenance, conflicts)
+
+
+def _agree(one: Any, other: Any) -> bool:
+    """Equal as JSON: unlike in Python, true is not 1."""
+    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
 
 
 def _why(winner: TraitFact, loser: TraitFact) -> str:

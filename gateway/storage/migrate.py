@@ -61,7 +61,8 @@ async def pending(connection: asyncpg.Connection[asyncpg.Record]) -> list[Migrat
     """What has not been applied yet.
 
     Raises:
-        ConfigurationError: an applied migration was changed since, or the database is newer than this code's oldest neighbour knows.
+        ConfigurationError: an applied migration was changed since. (A database newer than this code is none: old code runs on it while the
+        new one is rolled out.)
     """
     if await connection.fetchval("SELECT to_regclass('schema_migration')") is None:
         return load()

@@ -318,3 +318,10 @@ def test_lookup_and_write_agree() -> None:
     assert normalize(EMAIL, "Ana@Example.com") == "ana@example.com"
     with pytest.raises(BadUserInput):
         normalize(PHONE, "ana@example.com")
+
+
+@pytest.mark.parametrize("value", ["a\x00b", "a\ud800", "\u200b", "\u200d\u00a0", "a\nb"])
+def test_an_identifier_is_made_of_visible_characters(value: str) -> None:
+    """Control characters, half surrogate pairs and values that nobody can see are refused."""
+    with pytest.raises(BadUserInput):
+        normalize_identifier(value)

@@ -136,7 +136,8 @@ async def test_trait_in_full(graph: Graph) -> None:
 
 async def test_conflicting_traits(graph: Graph) -> None:
     """Of several sources' values one is shown and the losers stay visible with the rule that decided; taking the agent's value away
-    brings the best source's back."""
+    brings the best source's back.
+    """
     ana = await graph.profile(attributes={"plan": "pro"})
     await graph.observed(ana, "tracking", {"plan": "basic", "seats": 1})
     await graph.observed(ana, "billing", {"seats": 2}, at=START + timedelta(days=1))

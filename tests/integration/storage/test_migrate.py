@@ -72,11 +72,12 @@ async def test_a_changed_file_is_refused(dsn: str) -> None:
     await connection.close()
 
 
-async def test_a_failed_migration_leaves_no_half(blank: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A migration that fails is rolled back whole, what came before it stays, and mended it is applied by the next run."""
+@pytest.mark.parametrize("flaw", ["SELECT 1 / 0", f"ALTER TABLE schema_migration ADD CHECK (number < {NEXT})"])
+async def test_a_failed_migration_leaves_no_half(blank: str, monkeypatch: pytest.MonkeyPatch, flaw: str) -> None:
+    """A migration that fails, or cannot be recorded, is rolled back whole; what came before stays, and mended it is applied by the next run."""
     files = load()
-    monkeypatch.setattr("gateway.storage.migrate.load", lambda: [*files, Migration(NEXT, "bad", "CREATE TABLE half (); SELECT 1 / 0")])
-    with pytest.raises(asyncpg.DivisionByZeroError):
+    monkeypatch.setattr("gateway.storage.migrate.load", lambda: [*files, Migration(NEXT, "bad", f"CREATE TABLE half (); {flaw}")])
+    with pytest.raises(asyncpg.PostgresError):
         await migrate(blank)
     connection = await connect(blank)
     seen = await connection.fetchrow("SELECT to_regclass('half'), to_regclass('profile')::text, max(number) FROM schema_migration")

@@ -192,3 +192,8 @@ def test_a_summary_counts_by_category() -> None:
     ]
     assert summarize(traits, top=1)[0].top == ("A 1",)
     assert summarize([]) == []
+
+
+def test_true_and_one_are_a_conflict() -> None:
+    """JSON's true is not 1, although Python's is."""
+    assert [loser.value for loser in winner(fact(True, NATIVE), fact(1)).conflicts] == [1]
