@@ -43,7 +43,7 @@ def serve(
 
     settings = read_settings(dev=dev or None, host=host, port=port, data_dir=data_dir)
     if settings.dev:
-        pass
+        refuse_exposure(settings)
     else:
         require_production(settings)
     from gateway.app import serve as run

@@ -22,6 +22,7 @@ from gateway.errors import GatewayError
 from gateway.live.changelog import heads, read
 from gateway.model.activity import Interaction, TimelineFilter, TimelinePreset
 from gateway.model.change import ChangeKind, StreamKey
+from gateway.model.ids import uuid7
 from gateway.model.profile import Profile
 from gateway.sources.contract import Contacts, LookupKey, NoteWindow, TimelineWindow
 from gateway.sources.native import NativeSource
@@ -85,6 +86,17 @@ async def test_a_seed_writes_the_same_rows_again(database: Database, table: str)
 
     assert of[0] == of[1]
     assert of[0]
+
+
+async def test_a_portion_that_fails_leaves_nothing(database: Database) -> None:
+    """When a row in the middle of a portion cannot be stored, none of it is: no profile is ever half there."""
+    workspace = await Workspaces(database).ensure("shop", "Shop")
+    await database.execute("INSERT INTO lookup VALUES ($1, 'user_id', $2, $3, true)", workspace, user_id(3), uuid7())
+
+    with pytest.raises(GatewayError):
+        await Seeding(database, workspace, 1, Portion(1, 1, 1), UNTIL).run(range(1, 6))
+    for table in ("profile", "stream_head", "change_log", "contact_point", "identifier", "trait", "activity"):
+        assert await database.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 
 async def test_two_runs_at_once_do_not_mix(database: Database) -> None:

@@ -37,11 +37,11 @@ async def test_development_from_scratch(command: Run, tmp_path: Path) -> None:
             while not url:
                 url = json.loads(await process.stderr.readline()).get("url", "")
             token = (await asyncio.to_thread(command, "token", "--data-dir", "data")).stdout.strip()
-            key = (await asyncio.to_thread(command, "keys", "create", "--data-dir", "data")).stdout.strip()
             async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=10) as client:
                 asked = await client.post(
                     "/graphql", json={"query": "{ viewer { __typename } }"}, headers={"authorization": f"Bearer {token}"}
                 )
+                key = (await asyncio.to_thread(command, "keys", "create", "--data-dir", "data")).stdout.strip()
                 event = {"userId": "u-1", "event": "Order Completed", "messageId": "m-1"}
                 sent = await client.post("/v1/track", json=event, auth=(key, ""))
             process.send_signal(signal.SIGTERM)

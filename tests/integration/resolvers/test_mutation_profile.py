@@ -334,3 +334,20 @@ async def test_fields_of_one_document_see_each_other(graph: Graph) -> None:
     assert [shown[name]["profile"]["notes"]["totalCount"] for name in "anb"] == [0, 1, 1]
     assert (shown["a"]["profile"]["firstName"], shown["b"]["profile"]["firstName"]) == ("A", "B")
     assert all(shown[name]["streamCursor"] == shown[name]["profile"]["streamCursor"] for name in "anb")
+
+
+async def test_the_same_twice_in_one_input(graph: Graph) -> None:
+    """A value given twice in one input is there once; where one of the two is to be the primary, it is."""
+    ana = await graph.profile(contactPoints=[{"channel": "CHAT", "value": "first"}])
+    email = {"channel": "EMAIL", "value": "ana@example.com"}
+    twice = [
+        {"channel": "CHAT", "value": "ana"},
+        email,
+        {**email, "value": "ANA@example.com"},
+        {"channel": "CHAT", "value": "ana", "isPrimary": True},
+    ]
+    ids = [{"type": "account_id", "value": "A-1"}, {"type": "accountId", "value": "A-1 "}]
+    payload = await update(graph, ana, upsertContactPoints=twice, addIdentifiers=ids)
+
+    assert points(payload) == [("CHAT", "ana", True), ("EMAIL", "ana@example.com", True), ("CHAT", "first", False)]
+    assert len(payload["profile"]["identifiers"]) == 1

@@ -40,9 +40,12 @@ def test_what_is_missing_is_named_and_nothing_else(missing: str) -> None:
 
 
 def test_development_is_refused_on_a_public_address(tmp_path: Path) -> None:
-    """`--dev` with a public address starts nothing, not even the embedded Postgres."""
+    """`--dev` with an address of the network starts nothing, not even the embedded Postgres.
+
+    The address is one that no machine has, so that a broken guard does not make this test a public server.
+    """
     data_dir = tmp_path / "data"
-    result = CliRunner().invoke(app, ["serve", "--dev", "--host", "0.0.0.0", "--data-dir", str(data_dir)])  # noqa: S104
+    result = CliRunner().invoke(app, ["serve", "--dev", "--host", "192.0.2.1", "--data-dir", str(data_dir)])
 
     assert result.exit_code == 2
     assert "this machine only" in result.stderr

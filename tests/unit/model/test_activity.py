@@ -158,8 +158,8 @@ def test_items_know_their_place_and_id(item: TimelineItem) -> None:
         (external(TimelineKind.WEB, "page"), "page", "globe"),
         (CALL_IN, "Inbound call", "phone"),
         (CALL_OUT, "Outbound call", "phone"),
-        (CHAT_IN, "Inbound Chat conversation", "chat"),
-        (conversation(Channel.EMAIL, Direction.OUTBOUND), "Outbound Email conversation", "mail"),
+        (CHAT_IN, "Inbound chat conversation", "chat"),
+        (conversation(Channel.EMAIL, Direction.OUTBOUND), "Outbound e-mail", "mail"),
         (conversation(Channel.MESSENGER, Direction.INBOUND), "Inbound Messenger conversation", "chat"),
     ],
 )
