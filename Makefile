@@ -31,7 +31,7 @@ demo: setup ## Run the gateway with a demo workspace (DEMO_ARGS=… adds options
 
 test: setup $(NODE_READY) ## Run the tests with the coverage floor (TEST_ARGS=… picks tests, without the floor)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(TEST_ARGS)
+	@$(BIN)/coverage run -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(TEST_ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report $(if $(strip $(TEST_ARGS)),--fail-under=0)
 

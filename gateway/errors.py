@@ -7,6 +7,7 @@ Called by every layer; `engine.masking` and `transport` turn these into bytes.
     GatewayError
     ├── BadRequest               BAD_REQUEST            the bytes are not a request
     │   ├── PayloadTooLarge      PAYLOAD_TOO_LARGE
+    │   ├── RequestTimeout       REQUEST_TIMEOUT
     │   └── UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE
     ├── BadUserInput             BAD_USER_INPUT         a value in a well-formed request is wrong
     │   ├── CursorInvalid        CURSOR_INVALID
@@ -49,6 +50,7 @@ __all__ = [
     "Problem",
     "RateLimited",
     "Rejected",
+    "RequestTimeout",
     "SourceCircuitOpen",
     "SourceError",
     "SourceTimeout",
@@ -88,6 +90,14 @@ class PayloadTooLarge(BadRequest):
 
     code = "PAYLOAD_TOO_LARGE"
     http_status = 413
+
+
+class RequestTimeout(BadRequest):
+    """The request did not arrive in time."""
+
+    code = "REQUEST_TIMEOUT"
+    http_status = 408
+    retryable = True
 
 
 class UnsupportedMediaType(BadRequest):

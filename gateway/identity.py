@@ -38,6 +38,9 @@ RESERVED_TYPES: Final = frozenset({PHONE, EMAIL, "name", "profile_id", *(channel
 MAX_IDENTIFIER = 256
 """Characters of an identifier's value at most."""
 
+_MAX_EMAIL = 320
+"""Characters of an address as typed: 64 and 255 around the @ (RFC 3696, errata 1690)."""
+
 _PHONE_CHANNELS = frozenset({Channel.VOICE, Channel.SMS, Channel.WHATSAPP})
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _BLOCKED = re.compile(r"[0-]*|-1|null|nil|none|undefined|unknown|anonymous|n/?a|test|true|false|\[object object\]", re.IGNORECASE)
@@ -72,6 +75,8 @@ def normalize_email(text: str) -> str:
     Raises:
         BadUserInput: it is not an e-mail address.
     """
+    if len(text) > _MAX_EMAIL:  # before anything that takes longer the longer the text is
+        raise BadUserInput("This is not an e-mail address, for example ana@example.com.")
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).strip().casefold())
     try:
         address = validate_email(folded, check_deliverability=False, test_environment=True)

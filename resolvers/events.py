@@ -9,10 +9,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 from gateway.engine.context import OperationContext
-from gateway.live.feed import Gap, GapReason, Ready, Update, complete, conflated
+from gateway.live.feed import Gap, GapReason, Ready, Update, complete, conflated, patiently
 from gateway.model.activity import TimelineFilter, TimelineItem
 from gateway.model.actor import Actor
 from gateway.model.change import ChangeKind, Position, StreamKey
@@ -93,7 +94,7 @@ async def profile_events(
             if isinstance(step, Update):
                 if wanted is not None and wanted.isdisjoint(step.fields):
                     continue
-                profile = await context.fork().loaders.profile.load(profile_id)
+                profile = await patiently(partial(_profile, context, profile_id))
                 if profile is None:
                     return
                 _count("profile", step.at)
@@ -120,13 +121,22 @@ async def timeline_events(context: OperationContext, profile_id: UUID, chosen: T
             _, entry = step
             if entry.kind is not ChangeKind.ACTIVITY or entry.entity_id is None or entry.entity_source is None:
                 continue
-            item = await context.fork().loaders.item.load((profile_id, entry.entity_source, entry.entity_id.hex))
+            item = await patiently(partial(_item, context, (profile_id, entry.entity_source, entry.entity_id.hex)))
             if item is not None and chosen.matches(item):
                 _count("timeline", entry.at)
                 yield ItemEvent(*place, item, entry.is_new)
 
 
 _Place = tuple[str, int, datetime]
+
+
+async def _profile(context: OperationContext, profile_id: UUID) -> Profile | None:
+    """The profile as it is now: asked of fresh loaders, which have seen nothing yet."""
+    return await context.fork().loaders.profile.load(profile_id)
+
+
+async def _item(context: OperationContext, ref: tuple[UUID, str, str]) -> TimelineItem | None:
+    return await context.fork().loaders.item.load(ref)
 
 
 def _placed(context: OperationContext, stream: StreamKey, position: Position, at: datetime) -> _Place:

@@ -29,15 +29,18 @@ _TOO_LONG = "Parsing aborted."
 """graphql-core's last words when a document is over one of its limits; no token of a document can stand there."""
 _NOT_TAKEN = (ValueError, TypeError, ArithmeticError, RecursionError)
 """What reading a literal raises that no type takes, e.g. an integer of 5 000 digits."""
+_PLACE = re.compile(r"(?:Variable '\$\w+'|Argument '\w+') has invalid value(?: at [\w.\[\]]+)?: ", re.ASCII)
+_REFUSALS = (
+    # graphql-core's words around a value → ours without it. Matched at the start alone: a value may be a megabyte of these very words
+    (re.compile(r"(\w+) cannot represent (?:a )?(non-\w+(?: and non-\w+)?) value: ", re.ASCII), r"\1 cannot represent a \2 value."),
+    (re.compile(r"(\w+) cannot represent ", re.ASCII), r"\1 cannot represent this value."),
+    (re.compile(r"Value .* does not exist in '(\w+)' enum", re.ASCII | re.DOTALL), r"This value does not exist in the enum \1."),
+    (re.compile(r"Enum '(\w+)' cannot represent ", re.ASCII), r"The enum \1 cannot represent this value."),
+)
 _ECHOES = (
-    # graphql-core's words around a value → ours without it
     (re.compile(r" (found|Unexpected) (String|BlockString|Int|Float|Comment) .*", re.DOTALL), r" \1 \2."),
     (re.compile(r",? ?[Ff]ound: .*", re.DOTALL), "."),
     (re.compile(r"unknown field '(?![A-Za-z_][A-Za-z0-9_]{0,63}').*", re.DOTALL), "an unknown field."),
-    (re.compile(r"(\w+) cannot represent (a |an )?non-(\w+) value: .*", re.DOTALL), r"\1 cannot represent a non-\3 value."),
-    (re.compile(r"(\w+) cannot represent (?!a non-).*", re.DOTALL), r"\1 cannot represent this value."),
-    (re.compile(r"Value .* does not exist in '(\w+)' enum.*", re.DOTALL), r"This value does not exist in the enum \1."),
-    (re.compile(r"Enum '(\w+)' cannot represent .*", re.DOTALL), r"The enum \1 cannot represent this value."),
 )
 
 
@@ -94,9 +97,16 @@ def _code(error: GraphQLError, stage: str) -> str:
 
 
 def _without_value(message: str) -> str:
+    place = _PLACE.match(message)
+    start = place.end() if place else 0
+    said = message[start:]
+    for pattern, ours in _REFUSALS:
+        refusal = pattern.match(said)
+        if refusal:
+            return message[:start] + refusal.expand(ours)
     for pattern, ours in _ECHOES:
-        message = pattern.sub(ours, message)
-    return message
+        said = pattern.sub(ours, said)
+    return message[:start] + said
 
 
 def _logged(cause: BaseException) -> dict[str, str]:

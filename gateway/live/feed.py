@@ -6,25 +6,33 @@ yields positions and entries. Called by resolvers' subscriptions.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
+from gateway.errors import GatewayError
 from gateway.live.changelog import Head
 from gateway.live.hub import Hub, Tail
 from gateway.model.change import ChangeKind, Entry, Position, StreamKey
 from gateway.observe import LIVE_GAPS
 
-__all__ = ["Gap", "GapReason", "Ready", "Update", "complete", "conflated"]
+__all__ = ["Gap", "GapReason", "Ready", "Update", "complete", "conflated", "patiently"]
 
 _TOO_FAR = 1000
 """Most changes replayed to a client that comes back."""
 _BATCH = 100
+_START_PATIENCE = 10.0
+"""Seconds a new stream waits for a database that is away; one that runs already waits as long as its client does."""
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -102,19 +110,38 @@ async def conflated(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGene
                 yield Update(Position(epoch.epoch, entries[-1].seq), states[-1].at, fields, states[-1].actor_id)
 
 
+async def patiently(call: Callable[[], Awaitable[T]], patience: float | None = None) -> T:
+    """The call's answer, asked again while the database is away or busy: a stream outlives a restart of Postgres and goes on where it was.
+
+    Raises:
+        GatewayError: it still failed after `patience` seconds (None: never gives up), or in a way that asking again does not mend.
+    """
+    loop = asyncio.get_running_loop()
+    until = None if patience is None else loop.time() + patience
+    pause = 0.05
+    while True:
+        try:
+            return await call()
+        except GatewayError as error:
+            if not error.retryable or (until is not None and loop.time() >= until):
+                raise
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, not a secret
+        pause = min(pause * 2, 2.0)
+
+
 async def _batches(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGenerator[Ready | Gap | tuple[Position, list[Entry]]]:
     tail = hub.acquire(stream)
     try:
         generation = tail.generation
         bell = tail.bell
-        head = await tail.begin()
+        head = await patiently(tail.begin, _START_PATIENCE)
         if head is None:
             return
         start = _decide(hub, stream, after, head)
         yield start
         epoch, seq = start.position.epoch, start.position.seq
         while True:
-            entries = await tail.after(seq)
+            entries = await patiently(partial(tail.after, seq))
             if tail.generation != generation:
                 generation = tail.generation
                 gap = _broken(tail, epoch)
@@ -126,7 +153,7 @@ async def _batches(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGener
                 yield Position(epoch, seq), whole
                 seq = whole[-1].seq
             if len(whole) < len(entries):
-                head = await tail.begin()
+                head = await patiently(tail.begin)
                 if head is None:
                     return
                 yield _gap(head, GapReason.CURSOR_EXPIRED)

@@ -25,7 +25,16 @@ from gateway.auth.policy import Action, require
 from gateway.auth.principal import Principal
 from gateway.commands.tracking import CHUNK, Event, take_in
 from gateway.commands.unit import Receipt, Unit, Writer
-from gateway.errors import BadRequest, BadUserInput, GatewayError, PayloadTooLarge, Problem, Unauthenticated, UnsupportedMediaType
+from gateway.errors import (
+    BadRequest,
+    BadUserInput,
+    GatewayError,
+    PayloadTooLarge,
+    Problem,
+    RequestTimeout,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
 from gateway.observe import ERRORS, INGEST_ITEMS
 from gateway.sources.contract import LookupKey
 from gateway.transport.segment.event import CALLS, MAX_EVENT_BYTES, Arrival, Reading, read_event
@@ -49,12 +58,6 @@ class WriteGate(Protocol):
     """What the tracking API needs of `auth.gate.Gate`."""
 
     async def authenticate_write(self, basic_user: str | None) -> Principal: ...
-
-
-class _TooSlow(BadRequest):
-    """The body did not arrive within ten seconds."""
-
-    http_status = 408
 
 
 @dataclass(slots=True)
@@ -204,7 +207,7 @@ async def _body(request: Request, limit: int) -> bytes:
                 if len(body) > limit:
                     raise _too_large(limit)
     except TimeoutError:
-        raise _TooSlow from None
+        raise RequestTimeout from None
     if inflater is not None and not inflater.eof:
         raise BadRequest("The gzip body is incomplete.")
     return bytes(body)

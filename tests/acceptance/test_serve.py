@@ -155,7 +155,7 @@ def test_unconfigured_it_refuses_to_start(command: Path, tmp_path: Path) -> None
 def test_development_stays_on_this_machine(command: Path, tmp_path: Path) -> None:
     """--dev refuses an address that others can reach."""
     done = subprocess.run(
-        [command, "serve", "--dev", "--host", "0.0.0.0"], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=30
+        [command, "serve", "--dev", "--host", "192.0.2.1"], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=30
     )
 
     assert done.returncode == 2

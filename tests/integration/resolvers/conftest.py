@@ -1,24 +1,25 @@
 """The whole gateway behind its engine: two workspaces, a principal of each role, and a client that asks GraphQL.
 
-`graph` runs operations without HTTP, but encodes every answer as a transport would; `http` posts to the ASGI application.
+`graph` runs operations without HTTP, but encodes every answer as a transport would; `http` posts to the ASGI application. The gateway and its
+database live for a module, the workspaces for one test: what a test counts is what its own two workspaces hold.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx2
 import orjson
 import pytest
+import pytest_asyncio
 from pydantic import SecretStr
 
 from gateway.app import Runtime, create_app, open_runtime
@@ -32,6 +33,7 @@ from gateway.engine.request import Request
 from gateway.model.ids import parse_id, uuid7
 from gateway.settings import Settings
 from gateway.storage.database import columns
+from gateway.storage.embedded import EmbeddedPostgres
 from gateway.storage.queries import SQL
 from gateway.transport.http import encode
 
@@ -202,19 +204,20 @@ class Graph:
         )
         return [tuple(row) for row in rows]  # type: ignore[misc]
 
-    async def counts(self) -> dict[str, int]:
-        """Rows of each table, and everything that is in them as a digest."""
-        found = {}
-        for table in TABLES:
-            found[table] = await self.runtime.database.fetchval(f"SELECT count(*) FROM {table}")
-        return found
+    async def count(self, table: str) -> int:
+        """Rows of a table that belong to the first workspace."""
+        counted: int = await self.runtime.database.fetchval(
+            f"SELECT count(*) FROM {table} WHERE workspace_id = $1", self.agent.workspace_id
+        )
+        return counted
 
     async def contents(self) -> dict[str, str]:
-        """A digest of each table: equal when nothing at all was written."""
+        """A digest of what each table holds for the two workspaces: equal when nothing at all was written."""
         digests = {}
         for table in TABLES:
             digests[table] = await self.runtime.database.fetchval(
-                f"SELECT coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '') FROM {table} t"
+                f"SELECT coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '') FROM {table} t WHERE workspace_id = any($1::uuid[])",
+                [self.agent.workspace_id, self.stranger.workspace_id],
             )
         return digests
 
@@ -238,46 +241,60 @@ class Http:
         return await self.post({"query": query, "variables": variables}, **headers)
 
 
-@pytest.fixture(name="graph")
-async def _graph(dsn: str, tmp_path: Path) -> AsyncIterator[Graph]:
+@dataclass(frozen=True)
+class Gateway:
+    """What is open for a module."""
+
+    runtime: Runtime
+    settings: Settings
+    signer: TokenSigner
+
+
+async def _on_server(server: EmbeddedPostgres, statement: str) -> None:
+    connection = await asyncpg.connect(server.dsn, timeout=SECONDS)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest_asyncio.fixture(name="gateway", scope="module", loop_scope="module")
+async def _gateway(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     """The gateway on a database of its own, with a poll so slow that only the bell can be why an event arrives."""
-    settings = Settings(dev=True, database_url=SecretStr(dsn), data_dir=tmp_path, bus="memory", poll_interval=60)  # type: ignore[call-arg]
+    name = f"resolvers_{next(_numbers)}"
+    await _on_server(postgres, f"CREATE DATABASE {name}")
+    dsn = postgres.dsn.replace(":///gateway?", f":///{name}?")
+    data_dir = tmp_path_factory.mktemp("data")
+    settings = Settings(dev=True, database_url=SecretStr(dsn), data_dir=data_dir, bus="memory", poll_interval=60)  # type: ignore[call-arg]
     async with open_runtime(settings) as runtime:
-        workspaces = Workspaces(runtime.database)
-        demo = await workspaces.ensure("demo", "Demo")
-        other = await workspaces.ensure("other", "Other")
-
-        def principal(workspace: UUID, key: str, subject: str, role: Role) -> Principal:
-            return Principal(workspace, key, subject, subject.title(), role, ROLE_SCOPES[role], None, None)
-
-        yield Graph(
-            runtime,
-            DevelopmentKeys.open(tmp_path).signer(),
-            agent=principal(demo, "demo", "ann", Role.AGENT),
-            colleague=principal(demo, "demo", "bob", Role.AGENT),
-            supervisor=principal(demo, "demo", "sue", Role.SUPERVISOR),
-            admin=principal(demo, "demo", "ada", Role.ADMIN),
-            partner=principal(demo, "demo", "acme", Role.PARTNER),
-            stranger=principal(other, "other", "ann", Role.ADMIN),
-        )
+        yield Gateway(runtime, settings, DevelopmentKeys.open(data_dir).signer())
+    await _on_server(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(name="http")
-async def _http(graph: Graph, tmp_path: Path) -> AsyncIterator[Http]:
+@pytest_asyncio.fixture(name="graph", loop_scope="module")
+async def _graph(gateway: Gateway) -> Graph:
+    """Two new workspaces, and somebody of each role."""
+    keys = [f"{name}-{next(_numbers)}" for name in ("demo", "other")]
+    demo, other = [(await Workspaces(gateway.runtime.database).ensure(key, key.title()), key) for key in keys]
+
+    def principal(workspace: tuple[UUID, str], subject: str, role: Role) -> Principal:
+        return Principal(*workspace, subject, subject.title(), role, ROLE_SCOPES[role], None, None)
+
+    return Graph(
+        gateway.runtime,
+        gateway.signer,
+        agent=principal(demo, "ann", Role.AGENT),
+        colleague=principal(demo, "bob", Role.AGENT),
+        supervisor=principal(demo, "sue", Role.SUPERVISOR),
+        admin=principal(demo, "ada", Role.ADMIN),
+        partner=principal(demo, "acme", Role.PARTNER),
+        stranger=principal(other, "ann", Role.ADMIN),
+    )
+
+
+@pytest_asyncio.fixture(name="http", loop_scope="module")
+async def _http(gateway: Gateway, graph: Graph) -> AsyncIterator[Http]:
     """A client of the application around the same gateway."""
-    settings = Settings(dev=True, data_dir=tmp_path)  # type: ignore[call-arg]
-    app = create_app(settings, graph.runtime)
+    app = create_app(gateway.settings, gateway.runtime)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway") as client:
         yield Http(client, graph)
-
-
-async def first_of(awaitable: Awaitable[Any]) -> Any:
-    """The awaited value, or a failure instead of a test that hangs."""
-    async with asyncio.timeout(SECONDS):
-        return await awaitable
-
-
-async def ended(stream: AsyncGenerator[Any]) -> bool:
-    """Whether a stream has nothing more."""
-    async with aclosing(stream) as open_, asyncio.timeout(SECONDS):
-        return [event async for event in open_] == []

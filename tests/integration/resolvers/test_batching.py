@@ -18,6 +18,8 @@ from .conftest import START, Graph
 
 __all__: list[str] = []
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 K = TypeVar("K")
 V = TypeVar("V")
 

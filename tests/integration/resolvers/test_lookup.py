@@ -12,6 +12,8 @@ from .conftest import Graph
 
 __all__: list[str] = []
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
 NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 

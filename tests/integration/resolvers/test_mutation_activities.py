@@ -13,6 +13,8 @@ from .conftest import Graph, codes
 
 __all__: list[str] = []
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 RECORD = """mutation ($activities: [ActivityInput!]!) { recordActivities(activities: $activities) {
   accepted duplicates userErrors { code message path } } }"""
 TIMELINE = """query ($id: ID!) { profile(by: {id: $id}) { timeline { nodes {
@@ -128,7 +130,7 @@ async def test_one_bad_activity_costs_only_itself(graph: Graph) -> None:
     ]
     assert (payload["accepted"], payload["duplicates"]) == (3, 0)
     assert len(await items(graph, ana)) == 3
-    assert await graph.runtime.database.fetchval("SELECT count(*) FROM ingest_message") == 3
+    assert await graph.count("ingest_message") == 3
 
 
 async def test_at_most_a_thousand(graph: Graph) -> None:

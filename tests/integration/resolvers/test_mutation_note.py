@@ -13,6 +13,8 @@ from .conftest import Graph, codes
 
 __all__: list[str] = []
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 SHOWN = "note { id version body isPinned author { id displayName kind } viewerCanEdit createdAt updatedAt source { key } } "
 SHOWN += "profile { id streamCursor } streamCursor "
 SHOWN += "userErrors { __typename code message path ... on StaleVersionError { currentVersion current { id ... on Note { body } } } }"
@@ -81,7 +83,7 @@ async def test_delete(graph: Graph) -> None:
     assert (payload["deletedId"], payload["userErrors"], payload["profile"]["notes"]["totalCount"]) == (note, [], 0)
     assert payload["streamCursor"] == payload["profile"]["streamCursor"]
     assert await graph.data("query ($id: ID!) { node(id: $id) { id } }", {"id": note}) is None
-    assert await graph.runtime.database.fetchval("SELECT count(*) FROM note") == 0
+    assert await graph.count("note") == 0
     assert (again["deletedId"], codes(again)) == (None, [("NOT_FOUND", "id")])
     assert [entry[:2] for entry in await graph.log(ana)][1:] == [(2, ["notes"]), (3, ["notes"])]
 

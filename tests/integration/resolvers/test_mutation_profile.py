@@ -12,6 +12,8 @@ from .conftest import Graph, codes
 
 __all__: list[str] = []
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 ERRORS = "userErrors { __typename code message path ... on StaleVersionError { currentVersion current { id } } "
 ERRORS += "... on DuplicateIdentifierError { existing { id firstName } } }"
 SHOWN = "profile { id version firstName lastName displayName lifecycle streamCursor contactPoints { id channel value label isPrimary } "
@@ -351,3 +353,15 @@ async def test_the_same_twice_in_one_input(graph: Graph) -> None:
 
     assert points(payload) == [("CHAT", "ana", True), ("EMAIL", "ana@example.com", True), ("CHAT", "first", False)]
     assert len(payload["profile"]["identifiers"]) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="update_contact_point keeps the label it finds when it is given none")
+async def test_null_clears_a_label(graph: Graph) -> None:
+    """A contact point's label that is set to null is gone; left out, it stays."""
+    email = {"channel": "EMAIL", "value": "ana@example.com"}
+    ana = await graph.profile(contactPoints=[{**email, "label": "home"}])
+    kept = await update(graph, ana, upsertContactPoints=[{**email, "isPrimary": True}])
+    point = kept["profile"]["contactPoints"][0]
+    cleared = await update(graph, ana, upsertContactPoints=[{"id": point["id"], **email, "label": None}])
+
+    assert (point["label"], cleared["profile"]["contactPoints"][0]["label"]) == ("home", None)

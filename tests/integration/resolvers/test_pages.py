@@ -11,6 +11,8 @@ from .conftest import START, Graph
 
 __all__: list[str] = []
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 TRAITS = """query ($id: ID!, $filter: TraitFilter, $first: Int, $after: String) { profile(by: {id: $id}) {
   traits(filter: $filter, first: $first, after: $after) {
     edges { cursor node { key } } nodes { key } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }"""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from gateway.auth.policy import ROLE_SCOPES
 from gateway.auth.principal import Role
 from gateway.model.change import Position, StreamKey
@@ -12,6 +14,8 @@ from gateway.model.ids import make_id, parse_id, uuid7
 from .conftest import Graph
 
 __all__: list[str] = []
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BY = "query ($by: ProfileRef!) { profile(by: $by) { id } }"
 MANY = "query ($by: [ProfileRef!]!) { profiles(by: $by) { id } }"

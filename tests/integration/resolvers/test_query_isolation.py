@@ -18,6 +18,8 @@ from .conftest import Graph
 
 __all__: list[str] = []
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 @dataclass(frozen=True)
 class Owned:
@@ -203,6 +205,17 @@ async def test_79_labels_of_another_workspace(graph: Graph) -> None:
     assert await graph.run(query, {"id": "src_their-crm"}) == await graph.run(query, {"id": "src_no-crm"}) == {"data": {"node": None}}
 
 
+@pytest.mark.xfail(strict=True, reason="which labels a workspace has is not known to any source yet")
+async def test_own_labels(graph: Graph) -> None:
+    """A source that the workspace's own data names can be fetched by the id it gave."""
+    ana = await graph.profile()
+    await graph.happened(ana, {"source": "our-crm"})
+    shown = await graph.data("query ($id: ID!) { profile(by: {id: $id}) { timeline { nodes { source { id } } } } }", {"id": ana})
+    (item,) = shown["timeline"]["nodes"]
+
+    assert await graph.data("query ($id: ID!) { node(id: $id) { id } }", {"id": item["source"]["id"]}) == {"id": "src_our-crm"}
+
+
 SCREEN = """query ($id: ID!) { profile(by: {id: $id}) { firstName contactPoints { value } identifiers { value } traits { nodes { value } }
   notes { nodes { body } } timeline { nodes { ... on Interaction { summary } } } companies { company { name } } } }"""
 
@@ -212,8 +225,8 @@ async def test_80_two_workspaces_at_once(graph: Graph) -> None:
     theirs, mine = await owned(graph, graph.stranger, "theirs"), await owned(graph, graph.admin, "mine")
     asked = [(graph.stranger, theirs), (graph.admin, mine)] * 40
     answers = []
-    for start in range(0, len(asked), 20):
-        answers += await asyncio.gather(*(graph.run(SCREEN, {"id": one.profile}, who) for who, one in asked[start : start + 20]))
+    for start in range(0, len(asked), 8):
+        answers += await asyncio.gather(*(graph.run(SCREEN, {"id": one.profile}, who) for who, one in asked[start : start + 8]))
 
     for (_, one), answer in zip(asked, answers, strict=True):
         named = set(re.findall(rb"theirs|mine", orjson.dumps(answer)))

@@ -12,6 +12,8 @@ from .conftest import Graph
 
 __all__: list[str] = []
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 SEARCH = """query ($keys: [SearchKeyInput!], $operator: BooleanOperator! = AND, $text: String, $first: Int! = 20, $after: String) {
   searchProfiles(keys: $keys, operator: $operator, text: $text, first: $first, after: $after) {
     edges { cursor score matchedOn { key displayValue } node { id displayName } }

@@ -11,6 +11,8 @@ from .conftest import START, Graph
 
 __all__: list[str] = []
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 TIMELINE = """query ($id: ID!, $filter: TimelineFilter, $order: SortDirection! = ASC, $first: Int, $after: String, $last: Int, $before: String) {
   profile(by: {id: $id}) { timeline(filter: $filter, order: $order, first: $first, after: $after, last: $last, before: $before) {
     edges { cursor node { id } } nodes { id title icon } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }"""
@@ -158,8 +160,8 @@ async def test_titles_and_icons(graph: Graph) -> None:
     assert [(node["title"], node["icon"]) for node in shown["nodes"]] == [
         ("Inbound call", "phone"),
         ("Outbound call", "phone"),
-        ("Inbound Chat conversation", "chat"),
-        ("Outbound Email conversation", "mail"),
+        ("Inbound chat conversation", "chat"),
+        ("Outbound e-mail", "mail"),
         ("Order Completed", "star"),
         ("Signed Up", "star"),
         ("Viewed Prices", "globe"),
