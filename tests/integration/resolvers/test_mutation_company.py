@@ -141,7 +141,7 @@ async def test_scopes(graph: Graph) -> None:
         assert error["extensions"] == {"code": "FORBIDDEN", "scope": "profile:write"}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_a_random_walk_keeps_exactly_one_main(graph: Graph, seed: int) -> None:
     """Whatever is added, removed and promoted in whatever order, a profile with companies has exactly one main one; every change is one
     log entry, every no-change and refusal none.
@@ -152,7 +152,7 @@ async def test_a_random_walk_keeps_exactly_one_main(graph: Graph, seed: int) -> 
     inside: set[str] = set()
     main: str | None = None
     logged = 1
-    for _ in range(40):
+    for _ in range(30):
         company = chance.choice(pool)
         act = chance.choice(["add", "add main", "remove", "main"])
         if act.startswith("add"):
