@@ -14,7 +14,6 @@ from gateway.engine.context import OperationContext
 from gateway.errors import BadUserInput
 from gateway.model.activity import Interaction, parse_item_id
 from gateway.model.ids import parse_id
-from gateway.sources.registry import BUILT_IN
 from resolvers.types.contact_point import shown_identifier, shown_point
 
 __all__ = ["fetch_node", "fetch_nodes"]
@@ -74,11 +73,7 @@ async def _item(context: OperationContext, text: str) -> Any:
 
 
 async def _source(context: OperationContext, text: str) -> Any:
-    """Only what every workspace has: a write key's own label is a secret of its workspace, and labels are described process-wide."""
-    registry = context.services.registry
-    adapters = (registry.profiles, *registry.traits, *registry.notes, *registry.activities)
-    known = {source.id: source for source in (*BUILT_IN, *(adapter.source for adapter in adapters))}
-    return known.get(text)
+    return await context.services.registry.find(context.principal.workspace_id, text.removeprefix("src_"))
 
 
 _FETCH: dict[str, tuple[Action, Callable[[OperationContext, str], Awaitable[Any]]]] = {

@@ -35,6 +35,8 @@ class ContactPointChange:
     label: str | None = None
     is_primary: bool | None = None
     point_id: UUID | None = None
+    keeps_label: bool = False
+    """For a change: `label` was not given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +115,28 @@ async def write_reach(unit: Unit, profile_id: UUID, reach: Reach, source: str) -
 async def remove_reach(unit: Unit, profile_id: UUID, points: Sequence[UUID], identifiers: Sequence[UUID]) -> list[str]:
     """Take contact points and identifiers away; those that are not there are no error. A channel that lost its primary gets another."""
     changed: list[str] = []
-    released: list[tuple[str, str]] = []
     if points:
         rows = await unit.fetch("delete_contact_points", profile_id, list(points))
         if rows:
             changed.append("contactPoints")
             await unit.connection.execute(SQL["promote_contact_points"], unit.workspace, profile_id)
-            gone = {(lookup_key(Channel(row["channel"]), row["custom_channel"]), row["normalized"]) for row in rows}
-            kept = await unit.fetch("contacts_by_profile", [profile_id])
-            still = {(lookup_key(Channel(row["type"]), row["custom_channel"]), row["normalized"]) for row in kept if row["kind"] == "C"}
-            released += gone - still  # a number that stays as SMS is still found by phone
+            await _release(
+                unit, profile_id, {(lookup_key(Channel(row["channel"]), row["custom_channel"]), row["normalized"]) for row in rows}
+            )
     if identifiers:
         rows = await unit.fetch("delete_identifiers", profile_id, list(identifiers))
         if rows:
             changed.append("identifiers")
-            released += [(row["type"], row["normalized"]) for row in rows]
-    if released:
-        await unit.connection.execute(SQL["release_lookups"], unit.workspace, profile_id, *columns(released))
+            await _release(unit, profile_id, {(row["type"], row["normalized"]) for row in rows})
     return changed
+
+
+async def _release(unit: Unit, profile_id: UUID, gone: set[tuple[str, str]]) -> None:
+    """Stop finding the profile by these values, except by one that another contact point still has: a number kept as SMS is found by phone."""
+    kept = await unit.fetch("contacts_by_profile", [profile_id])
+    still = {(lookup_key(Channel(row["type"]), row["custom_channel"]), row["normalized"]) for row in kept if row["kind"] == "C"}
+    if gone - still:
+        await unit.connection.execute(SQL["release_lookups"], unit.workspace, profile_id, *columns(sorted(gone - still)))
 
 
 async def _write_identifiers(unit: Unit, profile_id: UUID, reach: Reach, source: str) -> bool:
@@ -184,15 +190,13 @@ async def _change_point(unit: Unit, profile_id: UUID, point: ContactPointChange,
     if row is None or row["channel"] != point.channel.value:
         raise Rejected(Problem("NOT_FOUND", "There is no such contact point on this channel.", ("input", "upsertContactPoints")))
     promoted = point.is_primary and not row["is_primary"]
-    written = point.value.strip(), normalized, row["label"] if point.label is None else point.label
+    written = point.value.strip(), normalized, row["label"] if point.keeps_label else point.label
     if written == (row["raw"], row["normalized"], row["label"]) and not promoted:
         return False
-    await unit.connection.execute(
-        SQL["update_contact_point"], unit.workspace, profile_id, point.point_id, point.value.strip(), normalized, point.label
-    )
+    await unit.connection.execute(SQL["update_contact_point"], unit.workspace, profile_id, point.point_id, *written)
     key = lookup_key(point.channel, row["custom_channel"])
     if row["normalized"] != normalized:
-        await unit.connection.execute(SQL["release_lookups"], unit.workspace, profile_id, [key], [row["normalized"]])
+        await _release(unit, profile_id, {(key, row["normalized"])})
         await unit.fetch("claim_lookups", [key], [normalized], [profile_id], [False])
     if promoted:
         await _make_primary(unit, profile_id, point.point_id, point.channel.value, row["custom_channel"])

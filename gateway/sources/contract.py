@@ -93,6 +93,9 @@ class ProfileSource(_Described, Protocol):
     async def profiles(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Profile | SourceError | None]:
         """The profile of each id."""
 
+    async def has_label(self, workspace: UUID, key: str) -> bool:
+        """Whether the workspace itself named a source like this (a write key's label)."""
+
 
 class IdentitySource(_Described, Protocol):
     """Knows who is meant by a value."""

@@ -154,6 +154,10 @@ class MemorySource:
         """See `contract.ProfileSource`."""
         return await self._answer(workspace, ids, lambda data, key: data.profiles.get(key))
 
+    async def has_label(self, workspace: UUID, key: str) -> bool:
+        """See `contract.ProfileSource`: nobody issues write keys here."""
+        return False
+
     async def resolve(self, workspace: UUID, keys: Sequence[LookupKey]) -> Sequence[Sequence[UUID] | SourceError]:
         """See `contract.IdentitySource`."""
         return await self._answer(workspace, keys, lambda data, key: sorted(data.lookups.get(key, ())))

@@ -76,6 +76,10 @@ class NativeSource:
         found = {row["id"]: profile_of(row) for row in rows}
         return [found.get(key) for key in ids]
 
+    async def has_label(self, workspace: UUID, key: str) -> bool:
+        """See `contract.ProfileSource`."""
+        return bool(await self._fetch("label_of_write_key", workspace, key))
+
     async def resolve(self, workspace: UUID, keys: Sequence[LookupKey]) -> Sequence[Sequence[UUID] | SourceError]:
         """See `contract.IdentitySource`."""
         rows = await self._fetch("profile_ids_by_lookup", workspace, [key.key for key in keys], [key.value for key in keys])

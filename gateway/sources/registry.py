@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from gateway.model.source import DataParty, Source, SourceKind
 from gateway.sources.contract import ActivitySource, CompanySource, IdentitySource, NoteSource, ProfileSource, TraitSource
@@ -34,6 +35,14 @@ class Registry:
     notes: Sequence[NoteSource]
     activities: Sequence[ActivitySource]
     described: dict[str, Source] = field(default_factory=dict)
+
+    async def find(self, workspace: UUID, key: str) -> Source | None:
+        """A source that is there for everybody, or that a write key of this workspace names. Another workspace's labels are not confirmed."""
+        adapters = (self.profiles, *self.traits, *self.notes, *self.activities)
+        known = {source.key: source for source in (*BUILT_IN, *(adapter.source for adapter in adapters))}
+        if key in known:
+            return known[key]
+        return describer(self.described)(key) if await self.profiles.has_label(workspace, key) else None
 
     def activity_source(self, key: str) -> ActivitySource:
         """The adapter that holds the items of a source key: the native one, unless an adapter of that name is registered."""

@@ -7,6 +7,7 @@ no reset (164 µs per acquire), every wait has an end. Must not know a table. Ca
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,9 @@ _SESSION = {
     "default_transaction_isolation": "read committed",
 }
 """A stuck client must never hold a stream's head row: every wait inside Postgres ends by itself (milliseconds)."""
+
+_LOST = re.compile(r"connection|pool|closed|terminated", re.IGNORECASE)
+"""In the words of asyncpg's InterfaceError: the connection went away. It has the same class for a wrong number of arguments."""
 
 _MINIMUM_VERSION = 150000
 _COMMAND_TIMEOUT = 10.0
@@ -99,8 +103,11 @@ def our_errors() -> Iterator[None]:
         asyncpg.InterfaceError,
         OSError,
     ) as error:
-        if isinstance(error, asyncpg.InterfaceError) and "invalid input" in str(error):
-            raise BadUserInput("A value has characters or a size that cannot be stored.") from error
+        if isinstance(error, asyncpg.InterfaceError):
+            if "invalid input" in str(error):
+                raise BadUserInput("A value has characters or a size that cannot be stored.") from error
+            if not _LOST.search(str(error)):
+                raise  # we misused the driver: a bug, and no retry mends it
         raise Overloaded("The database cannot be reached right now; try again in a moment.") from error
     except (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError, asyncpg.InsufficientResourcesError) as error:
         raise SourceUnavailable("native", "The database accepts no changes right now.") from error

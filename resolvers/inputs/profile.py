@@ -43,7 +43,7 @@ class ContactPointInput:
     channel: Channel = strawberry.field(description="The channel.")
     custom_channel: str | None = strawberry.field(default=None, description="The name of a CUSTOM channel.")
     value: str = strawberry.field(description="The address: phones in international format, e-mails, handles.")
-    label: str | None = strawberry.field(default=None, description="Home, work and the like.")
+    label: str | None = strawberry.field(default=strawberry.UNSET, description="Home, work and the like.")
     is_primary: bool | None = strawberry.field(default=None, description="Try it first on its channel.")
 
     def change(self, profile_id: UUID | None) -> ContactPointChange:
@@ -53,7 +53,9 @@ class ContactPointInput:
             owner, point_id = parse_id(self.id, "cpt")
             if owner != profile_id:
                 raise BadUserInput("The contact point is not this profile's.", argument="upsertContactPoints")
-        return ContactPointChange(self.channel, self.value, self.custom_channel, self.label, self.is_primary, point_id)
+        absent = self.label is strawberry.UNSET
+        label = None if absent else self.label
+        return ContactPointChange(self.channel, self.value, self.custom_channel, label, self.is_primary, point_id, keeps_label=absent)
 
 
 @strawberry.input(description="A new profile; only firstName is required.")

@@ -21,3 +21,6 @@ SELECT k.id IS NOT NULL AS known, coalesce(k.kind, 'write') AS kind,
   FROM (VALUES ($1::text)) AS asked (id)
   LEFT JOIN api_key k ON k.id = asked.id
   LEFT JOIN workspace w ON w.id = k.workspace_id
+
+-- name: label_of_write_key
+SELECT source FROM api_key WHERE workspace_id = $1 AND source = $2 LIMIT 1

@@ -101,7 +101,7 @@ UPDATE contact_point SET is_primary = false
 UPDATE contact_point SET is_primary = true WHERE workspace_id = $1 AND profile_id = $2 AND id = $3
 
 -- name: update_contact_point
-UPDATE contact_point SET raw = $4, normalized = $5, label = coalesce($6, label)
+UPDATE contact_point SET raw = $4, normalized = $5, label = $6
  WHERE workspace_id = $1 AND profile_id = $2 AND id = $3
 
 -- name: delete_contact_points

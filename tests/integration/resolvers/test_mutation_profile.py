@@ -355,7 +355,6 @@ async def test_the_same_twice_in_one_input(graph: Graph) -> None:
     assert len(payload["profile"]["identifiers"]) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="update_contact_point keeps the label it finds when it is given none")
 async def test_null_clears_a_label(graph: Graph) -> None:
     """A contact point's label that is set to null is gone; left out, it stays."""
     email = {"channel": "EMAIL", "value": "ana@example.com"}
@@ -365,3 +364,21 @@ async def test_null_clears_a_label(graph: Graph) -> None:
     cleared = await update(graph, ana, upsertContactPoints=[{"id": point["id"], **email, "label": None}])
 
     assert (point["label"], cleared["profile"]["contactPoints"][0]["label"]) == ("home", None)
+
+
+async def test_a_number_that_stays_on_another_channel_is_still_found(graph: Graph) -> None:
+    """Changing or removing the SMS entry of a number does not stop the number, still there for calls, from finding its profile."""
+    number = "+442079460958"
+    ana = await graph.profile(contactPoints=[{"channel": "VOICE", "value": number}, {"channel": "SMS", "value": number}])
+    points = await graph.data("query ($id: ID!) { profile(by: {id: $id}) { contactPoints { id channel value } } }", {"id": ana})
+    (sms,) = [point["id"] for point in points["contactPoints"] if point["channel"] == "SMS"]
+    query = "query ($phone: PhoneNumber!) { profile(by: {phone: $phone}) { id } }"
+    await update(graph, ana, upsertContactPoints=[{"id": sms, "channel": "SMS", "value": "+442079460959"}])
+
+    assert await graph.data(query, {"phone": number}) == {"id": ana}
+    assert await graph.data(query, {"phone": "+442079460959"}) == {"id": ana}
+
+    await update(graph, ana, removeContactPointIds=[sms])
+
+    assert await graph.data(query, {"phone": number}) == {"id": ana}
+    assert await graph.data(query, {"phone": "+442079460959"}) is None
