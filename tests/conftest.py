@@ -15,12 +15,17 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from gateway.storage.database import Database
 from gateway.storage.embedded import EmbeddedPostgres
 from gateway.storage.migrate import migrate
 
 __all__: list[str] = []
+
+# Timings never decide a test.
+settings.register_profile("gateway", deadline=None)
+settings.load_profile("gateway")
 
 _TEMPLATE = "migrated"
 _UNSAFE_BUT_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}

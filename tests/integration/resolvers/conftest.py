@@ -42,8 +42,10 @@ __all__ = ["START", "TABLES", "Graph", "Http", "Stream", "codes"]
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 """When the made-up history begins."""
 
-TABLES = ("profile", "contact_point", "identifier", "lookup", "trait", "note", "company", "membership", "activity", "ingest_message")
-TABLES += ("idempotency", "stream_head", "change_log")
+TABLES = (
+    *("profile", "contact_point", "identifier", "lookup", "trait", "note", "company", "membership", "activity"),
+    *("ingest_message", "idempotency", "stream_head", "change_log"),
+)
 """Everything a mutation can write to."""
 
 SECONDS = 10.0
@@ -202,7 +204,7 @@ class Graph:
         rows = await self.runtime.database.fetch(
             "SELECT seq, fields, actor FROM change_log WHERE stream_id = $1 ORDER BY seq", parse_id(profile, "prf")[0]
         )
-        return [tuple(row) for row in rows]  # type: ignore[misc]
+        return [(row["seq"], row["fields"], row["actor"]) for row in rows]
 
     async def count(self, table: str) -> int:
         """Rows of a table that belong to the first workspace."""
@@ -238,7 +240,7 @@ class Http:
 
     async def ask(self, query: str, variables: Any = None, **headers: str) -> httpx2.Response:
         """Post one operation."""
-        return await self.post({"query": query, "variables": variables}, **headers)
+        return await self.post({"query": query, "variables": variables}, None, **headers)
 
 
 @dataclass(frozen=True)

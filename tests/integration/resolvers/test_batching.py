@@ -219,3 +219,21 @@ async def test_a_deep_history_is_one_statement(graph: Graph, monkeypatch: pytest
 
     assert [(len(one["timeline"]["nodes"]), one["timeline"]["pageInfo"]["hasPreviousPage"]) for one in shown] == [(100, True)] * 3
     assert seen == ["profiles_by_id", "activities_descending"]
+
+
+async def test_a_level_is_one_call(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relationship's batch function is called once with all parents of a list, not once per parent."""
+    profiles = await crowd(graph, 5)
+    calls: list[int] = []
+    load_many = Loader.load_many
+
+    async def noted(self: Loader[Any, Any], keys: Any) -> Any:
+        wanted = list(keys)
+        calls.append(len(wanted))
+        return await load_many(self, wanted)
+
+    monkeypatch.setattr(Loader, "load_many", noted)
+    query = "query ($by: [ProfileRef!]!) { profiles(by: $by) { contactPoints { id } notes { totalCount } } }"
+    await graph.data(query, {"by": [{"id": one} for one in profiles]})
+
+    assert calls == [0, 5, 5, 5, 5]  # no look-up; then profiles, contact points, notes, counts

@@ -155,12 +155,12 @@ async def test_none(graph: Graph) -> None:
 
 @pytest.mark.parametrize("reference", [{"phone": "+442079460958"}, {"email": "nobody"}, {"email": "nobody@example.com"}])
 async def test_scope_before_anything_else(graph: Graph, reference: dict[str, Any]) -> None:
-    """Without activity:write the answer is the same whether a reference is ambiguous, malformed or unknown."""
+    """Without activity:write the answer is the same whether a reference is ambiguous, malformed or unknown, or there are too many."""
     for name in ("Ana", "Bob"):
         await graph.profile(name, contactPoints=[{"channel": "VOICE", "value": "+442079460958"}])
-    error = await graph.error(RECORD, {"activities": [activity(reference)]})
-
-    assert error["extensions"] == {"code": "FORBIDDEN", "scope": "activity:write"}
+    for many in (1, 1001):
+        error = await graph.error(RECORD, {"activities": [activity(reference)] * many})
+        assert error["extensions"] == {"code": "FORBIDDEN", "scope": "activity:write"}
 
 
 async def test_a_partner_records(graph: Graph) -> None:

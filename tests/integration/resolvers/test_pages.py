@@ -188,8 +188,8 @@ async def test_page_sizes(graph: Graph, field: str) -> None:
     for size in (0, -1, 101, 2**31 - 1, -(2**31)):
         error = await graph.error(query, {"id": ana, "first": size})
         assert (error["path"], error["extensions"]) == (["profile", field], {"code": "BAD_USER_INPUT", "argument": "first"})
-    for size in (2**31, 1.5, "1", True):
-        error = await graph.error(query, {"id": ana, "first": size})
+    for wrong in (2**31, 1.5, "1", True):
+        error = await graph.error(query, {"id": ana, "first": wrong})
         assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "first"}
 
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -49,8 +50,8 @@ class Owned:
         """Equally made ids and values of nothing."""
         profile = uuid7()
         call = f"act_{profile.hex}.native.{self.call.rpartition('.')[2]}"
-        parts = (make_id(prefix, profile, uuid7()) for prefix in ("cpt", "idn", "note"))
-        return Owned(make_id("prf", profile), *parts, make_id("com", uuid7()), call, self.cursor, "nobody")
+        point, identifier, note = (make_id(prefix, profile, uuid7()) for prefix in ("cpt", "idn", "note"))
+        return Owned(make_id("prf", profile), point, identifier, note, make_id("com", uuid7()), call, self.cursor, "nobody")
 
 
 async def owned(graph: Graph, principal: Principal, name: str) -> Owned:
@@ -74,10 +75,12 @@ async def owned(graph: Graph, principal: Principal, name: str) -> Owned:
 
 E = "userErrors { message code path }"
 
+EVENT = {"type": "t", "occurredAt": "2026-01-01T00:00:00Z", "messageId": "m"}
+
 OPERATIONS: list[tuple[str, list[Callable[[Owned], Any]]]] = [
     (
         "query ($v: ID!) { node(id: $v) { id __typename } }",
-        [lambda it, name=name: getattr(it, name) for name in ("profile", "point", "identifier", "note", "company", "call")],
+        [attrgetter(name) for name in ("profile", "point", "identifier", "note", "company", "call")],
     ),
     (
         "query ($v: [ID!]!) { nodes(ids: $v) { id } }",
@@ -120,8 +123,6 @@ OPERATIONS: list[tuple[str, list[Callable[[Owned], Any]]]] = [
     ),
 ]
 """Documents with the one variable $v, and the values of $v made of what somebody owns."""
-
-EVENT = {"type": "t", "occurredAt": "2026-01-01T00:00:00Z", "messageId": "m"}
 
 ON_COMPANY = [
     f"mutation ($p: ID!, $c: ID!) {{ {name}(profileId: $p, companyId: $c) {{ profile {{ id }} {E} }} }}"

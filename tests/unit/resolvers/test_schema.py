@@ -44,18 +44,18 @@ def places(document: str) -> Iterator[tuple[str, str, bool]]:
             case ObjectTypeDefinitionNode() | InterfaceTypeDefinitionNode():
                 yield name, node.kind, described
                 yield from ((f"{name} implements {one.name.value}", "", True) for one in node.interfaces or ())
-                for field in node.fields:
+                for field in node.fields or ():
                     yield f"{name}.{field.name.value}", print_ast(field.type), field.description is not None
                     yield from (_argument(name, field, argument) for argument in field.arguments or ())
             case InputObjectTypeDefinitionNode():
                 yield name, f"{node.kind}{' @oneOf' if _has(node, 'oneOf') else ''}", described
-                yield from ((f"{name}.{field.name.value}", _input(field), field.description is not None) for field in node.fields)
+                yield from ((f"{name}.{field.name.value}", _input(field), field.description is not None) for field in node.fields or ())
             case EnumTypeDefinitionNode():
                 yield name, node.kind, described
-                yield from ((f"{name}.{value.name.value}", "", value.description is not None) for value in node.values)
+                yield from ((f"{name}.{value.name.value}", "", value.description is not None) for value in node.values or ())
             case UnionTypeDefinitionNode():
                 yield name, node.kind, described
-                yield from ((f"{name} | {member.name.value}", "", True) for member in node.types)
+                yield from ((f"{name} | {member.name.value}", "", True) for member in node.types or ())
             case ScalarTypeDefinitionNode():
                 yield name, " ".join([node.kind, *(print_ast(one) for one in node.directives or ())]), described
 
