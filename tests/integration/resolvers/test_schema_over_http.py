@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -124,11 +125,16 @@ async def test_no_credentials(http: Http, credential: str) -> None:
 
 
 async def test_tokens_of_others(http: Http) -> None:
-    """A token of another issuer, one that has expired, and one for a workspace that is not there are 401; a good one is not."""
+    """A token without its signature or with another one's, one that has expired, and one for a workspace that is not there are 401; a good
+    one is not.
+    """
     graph = http.graph
-    mine = graph.token(graph.agent)
+    mine, admins = graph.token(graph.agent), graph.token(graph.admin)
+    unsigned, signature = mine.rpartition(".")[0] + ".", mine.rpartition(".")[2]
+    stolen = f"{admins.rpartition('.')[0]}.{signature}"
+    late = graph.signer.sign(graph.agent.workspace_key, "ann", Role.AGENT, lifetime=timedelta(minutes=-5))
     unknown = graph.signer.sign("nowhere", "ann", Role.AGENT)
-    for token in (mine[:-2] + "AA", mine.rpartition(".")[0] + ".", unknown):
+    for token in (unsigned, stolen, late, unknown):
         response = await http.post({"query": VIEWER}, authorization=f"Bearer {token}")
         assert (response.status_code, error_of(response)["extensions"]["code"]) == (401, "UNAUTHENTICATED")
     response = await http.post({"query": VIEWER}, authorization=f"bearer {mine}")
