@@ -7,16 +7,22 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
 from gateway.auth.policy import Action, require
+from gateway.errors import BadUserInput
 from gateway.model.ids import parse_id
 from resolvers.batching import Info
 from resolvers.events import profile_events, timeline_events
 from resolvers.inputs.timeline import TimelineFilter, timeline_filter
 from resolvers.types.live import ProfileEvent, TimelineEvent
+from resolvers.types.profile import Profile
 from resolvers.types.scalars import StreamCursor
 
 __all__ = ["Subscription"]
+
+_PROFILE_FIELDS = frozenset(to_camel_case(field.python_name) for field in Profile.__strawberry_definition__.fields)  # type: ignore[attr-defined]
+"""What a change can name, as clients write it."""
 
 ProfileId = Annotated[strawberry.ID, strawberry.argument(description="The profile.")]
 After = Annotated[StreamCursor | None, strawberry.argument(description="Resume behind this cursor; absent: from now on.")]
@@ -36,6 +42,9 @@ class Subscription:
     ) -> AsyncGenerator[Any, None]:
         require(info.context.principal, Action.SUBSCRIBE)
         require(info.context.principal, Action.READ_PROFILE)
+        unknown = [name for name in fields or () if name not in _PROFILE_FIELDS]
+        if unknown:
+            raise BadUserInput("fields names fields of Profile; one of them is none.", argument="fields")
         async with aclosing(profile_events(info.context, parse_id(profile_id, "prf", "profileId")[0], fields, after)) as events:
             async for event in events:
                 yield event

@@ -92,8 +92,15 @@ class GraphQLEndpoint:
             return _failure(error, media)
         except Exception as error:  # noqa: BLE001  # the client gets an error id, the log the rest
             return Response(encode({"errors": [present_failure(error)]}), 500, media_type=media)
-        refused = "data" not in answer
-        return Response(encode(answer), 400 if refused and media == _GRAPHQL else 200, media_type=f"{media}; charset=utf-8")
+        return Response(encode(answer), _status(answer, media), media_type=f"{media}; charset=utf-8")
+
+
+def _status(answer: dict[str, Any], media: str) -> int:
+    """400 for what was refused before it ran; in the older media type only for a document over a limit, which no retry makes smaller."""
+    if "data" in answer:
+        return 200
+    over_a_limit = any(error["extensions"]["code"].startswith("LIMIT_") for error in answer["errors"])
+    return 400 if over_a_limit or media == _GRAPHQL else 200
 
 
 def _media_type(accept: str | None) -> str | None:

@@ -162,7 +162,7 @@ async def test_11_subscriptions_and_get(http: Http) -> None:
 
 
 async def test_statuses(http: Http) -> None:
-    """What could not be executed is 400 for the newer media type and 200 for JSON; what was executed is 200 for both."""
+    """What could not be executed is 400 for the newer media type and 200 for JSON, over a limit 400 for both; what was executed is 200."""
     refused = [
         "{ nothing }",
         "{ viewer",
@@ -175,6 +175,8 @@ async def test_statuses(http: Http) -> None:
             assert (query, response.status_code, "data" in response.json()) == (query, status, False)
         partial = await http.ask('{ viewer { scopes } profile(by: {id: "x"}) { id } }', accept=accept)
         assert (partial.status_code, partial.json()["data"]["profile"]) == (200, None)
+        over = await http.ask("{" + " viewer { scopes }" * 1000 + " }", accept=accept)
+        assert (over.status_code, error_of(over)["extensions"]["code"]) == (400, "LIMIT_TOKENS")
     assert (await http.ask(VIEWER, accept="text/html")).status_code == 406
 
 

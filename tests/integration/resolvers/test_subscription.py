@@ -119,6 +119,14 @@ async def test_fields(graph: Graph) -> None:
     assert "mainCompany" in company["changedFields"]
 
 
+async def test_a_misspelt_field_is_refused(graph: Graph) -> None:
+    """A name that is no field of Profile would never fire, so it is an error instead of silence."""
+    ana = await graph.profile()
+    (answer,) = await graph.stream(PROFILE, {"id": ana, "fields": ["notes", "frstName"]}).rest()
+
+    assert answer["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT", "argument": "fields"}
+
+
 async def test_timeline_events(graph: Graph) -> None:
     """Every item arrives, one by one and in the order of the commits, whatever the moment it happened; other changes do not."""
     ana = await graph.profile()
