@@ -42,9 +42,9 @@ from gateway.observe import configure_logging
 from gateway.settings import Settings
 from gateway.sources.native import NativeSource
 from gateway.sources.registry import BUILT_IN, Registry, describer
-from gateway.storage.database import Database, connect
+from gateway.storage.database import Database
 from gateway.storage.embedded import EmbeddedPostgres
-from gateway.storage.migrate import migrate, pending
+from gateway.storage.migrate import migrate, require_migrated
 from gateway.storage.queries import SQL
 from gateway.transport.http import GraphQLEndpoint, encode
 from gateway.transport.ops import Check, ops_routes
@@ -256,15 +256,9 @@ async def _bring_up_to_date(dsn: str, settings: Settings) -> None:
         await migrate(dsn, lambda migration: log.info("migrating", migration=migration.name))
         return
     try:
-        connection = await connect(dsn)
+        await require_migrated(dsn)
     except (OSError, TimeoutError) as error:
         raise ConfigurationError("The database cannot be reached; check GATEWAY_DATABASE_URL.") from error
-    try:
-        missing = await pending(connection)
-    finally:
-        await connection.close()
-    if missing:
-        raise ConfigurationError(f"The database lacks {len(missing)} migration(s); run: profile-gateway migrate")
 
 
 def _keys(settings: Settings) -> tuple[TokenVerifier, list[bytes]]:

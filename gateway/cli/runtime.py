@@ -23,9 +23,9 @@ from pydantic import SecretStr, ValidationError
 from gateway.auth.development import DevelopmentKeys
 from gateway.errors import ConfigurationError, Overloaded
 from gateway.settings import Settings
-from gateway.storage.database import Database, connect
+from gateway.storage.database import Database
 from gateway.storage.embedded import EmbeddedPostgres, running_dsn
-from gateway.storage.migrate import Migration, migrate, pending
+from gateway.storage.migrate import Migration, migrate, require_migrated
 
 __all__ = ["Place", "held_postgres", "key_secrets", "locate", "open_database", "read_settings", "refuse_exposure", "server_errors"]
 
@@ -147,13 +147,7 @@ async def open_database(
             if place.ours or (settings.dev and not place.beside):
                 await migrate(place.dsn, progress)
             else:
-                connection = await connect(place.dsn)
-                try:
-                    missing = await pending(connection)
-                finally:
-                    await connection.close()
-                if missing:
-                    raise ConfigurationError(f"The database lacks {len(missing)} migration(s); run: profile-gateway migrate")
+                await require_migrated(place.dsn)
             database = await Database.open(place.dsn, size=2, delivery_size=1)
         try:
             yield database, place

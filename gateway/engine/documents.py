@@ -11,7 +11,6 @@ from typing import Any
 
 from graphql import (
     DocumentNode,
-    FieldNode,
     GraphQLError,
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
@@ -31,6 +30,8 @@ _MAX_COMMENTS = 100
 _MAX_SOURCE = 32 * 1024
 _MAX_ERRORS = 20
 _KEPT = 1_000
+_KEPT_CHARACTERS = 1_000_000
+"""Of source text, over all kept documents: a parsed one takes many times its text, and clients choose how long theirs are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,6 @@ class Prepared:
     document: DocumentNode | None
     operation_type: str
     errors: list[dict[str, Any]] | None = None
-    root_fields: tuple[str, ...] = ()
 
 
 class Documents:
@@ -59,6 +59,7 @@ class Documents:
         self._hide_suggestions = not introspection
         self._rules = [*specified_rules] if introspection else [*specified_rules, NoSchemaIntrospectionCustomRule]
         self._cache: OrderedDict[str, _Parsed] = OrderedDict()
+        self._characters = 0
 
     def prepare(self, request: Request) -> Prepared:
         """Parse, validate and choose the operation."""
@@ -76,8 +77,7 @@ class Documents:
                 "The document has no operation of that name." if name else "The document has several operations; name one in operationName."
             )
             return _refused(request, "GRAPHQL_VALIDATION_FAILED", said)
-        roots = tuple(node.name.value for node in operation.selection_set.selections if isinstance(node, FieldNode))
-        return Prepared(request, parsed.document, operation.operation.value, None, roots)
+        return Prepared(request, parsed.document, operation.operation.value)
 
     def _parsed(self, query: str) -> _Parsed:
         kept = self._cache.get(query)
@@ -87,8 +87,9 @@ class Documents:
         parsed = self._parse(query)
         if len(query) <= _MAX_SOURCE:
             self._cache[query] = parsed
-            if len(self._cache) > _KEPT:
-                self._cache.popitem(last=False)
+            self._characters += len(query)
+            while len(self._cache) > _KEPT or self._characters > _KEPT_CHARACTERS:
+                self._characters -= len(self._cache.popitem(last=False)[0])
         return parsed
 
     def _parse(self, query: str) -> _Parsed:

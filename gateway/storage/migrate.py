@@ -17,7 +17,7 @@ import asyncpg
 from gateway.errors import ConfigurationError
 from gateway.storage.database import connect
 
-__all__ = ["Migration", "load", "migrate", "pending"]
+__all__ = ["Migration", "load", "migrate", "pending", "require_migrated"]
 
 _FILE = re.compile(r"(\d{4})_(pre|post)_(\w+)\.sql")
 _LOCK = 0x7067_6D69_6772
@@ -96,3 +96,19 @@ async def migrate(dsn: str, progress: Callable[[Migration], None] = lambda _: No
         return applied
     finally:
         await connection.close()
+
+
+async def require_migrated(dsn: str) -> None:
+    """Nothing when the database has every migration of this code.
+
+    Raises:
+        ConfigurationError: it lacks some; says which command applies them.
+        OSError, TimeoutError: it cannot be reached.
+    """
+    connection = await connect(dsn)
+    try:
+        missing = await pending(connection)
+    finally:
+        await connection.close()
+    if missing:
+        raise ConfigurationError(f"The database lacks {len(missing)} migration(s); run: profile-gateway migrate")

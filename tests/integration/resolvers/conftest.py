@@ -20,6 +20,7 @@ import httpx2
 import orjson
 import pytest
 import pytest_asyncio
+from graphql import OperationDefinitionNode
 from pydantic import SecretStr
 
 from gateway.app import Runtime, create_app, open_runtime
@@ -133,9 +134,10 @@ class Graph:
     def stream(self, query: str, variables: dict[str, Any] | None = None, principal: Principal | None = None) -> Stream:
         """A subscription; close it."""
         prepared = self.runtime.engine.prepare(Request(query, variables))
-        assert prepared.errors is None, prepared.errors
+        assert prepared.document is not None, prepared.errors
         answers = self.runtime.engine.subscribe(prepared, self.runtime.context_for(principal or self.agent))
-        return Stream(answers, prepared.root_fields[0])
+        (operation,) = (node for node in prepared.document.definitions if isinstance(node, OperationDefinitionNode))
+        return Stream(answers, operation.selection_set.selections[0].name.value)
 
     def narrowed(self, principal: Principal, *scopes: str) -> Principal:
         """The principal with these scopes only."""
