@@ -30,6 +30,7 @@ from gateway.auth.tokens import TokenVerifier
 from gateway.auth.workspaces import Workspaces
 from gateway.commands.facade import Commands
 from gateway.commands.unit import Writer
+from gateway.configuration import Configurations
 from gateway.engine.context import OperationContext, Services
 from gateway.engine.executor import Engine
 from gateway.errors import ConfigurationError, GatewayError
@@ -52,6 +53,7 @@ from gateway.transport.tracing import RequestId
 from gateway.transport.tracking import Tracking
 from gateway.transport.ws.connection import Wiring
 from gateway.transport.ws.endpoint import Connections, GraphQLWebSocket
+from gateway.vault import Vault
 from resolvers import schema
 
 __all__ = ["Runtime", "create_app", "open_runtime", "schema_text", "serve"]
@@ -87,6 +89,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     Raises:
         ConfigurationError: the settings do not make a gateway; the message says what to do.
     """
+    configurations = Configurations.load(settings.config)
     async with AsyncExitStack() as stack:
         if settings.database_url is not None:
             dsn = settings.database_url.get_secret_value()
@@ -107,9 +110,9 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         described = {source.key: source for source in BUILT_IN}
         native = NativeSource(database, BUILT_IN[0].key, describer(described))
         registry = Registry.build(native, described=described)
-        writer = Writer(database, hub)
-        commands = Commands(writer, BUILT_IN[0], settings.default_region)
-        services = Services(registry, hub, sealer, commands, settings.default_region)
+        writer = Writer(database, hub, configurations)
+        commands = Commands(writer, BUILT_IN[0], settings.default_region, configurations, Vault(secrets))
+        services = Services(registry, hub, sealer, commands, settings.default_region, database, configurations)
         gate = Gate(verifier, KeyRing(database, secrets), Workspaces(database))
         upkeep = asyncio.create_task(_upkeep(database), name="upkeep")
         stack.callback(upkeep.cancel)

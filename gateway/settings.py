@@ -24,6 +24,7 @@ class Settings(BaseSettings):
         None, description="Postgres to use (15 or newer). Empty: the embedded one, in the data directory."
     )
     data_dir: Path = Field(Path(".gateway"), description="Where the embedded Postgres and the development keys live.")
+    config: Path | None = Field(None, description="TOML file with what an operator decides per workspace (docs/configuration.md).")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     bus: Literal["postgres", "memory"] = Field(

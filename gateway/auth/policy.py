@@ -44,11 +44,12 @@ _AGENT: Final = frozenset(
         "note:write",
         "history:read",
         "contact:associate",
+        "contact:write",
         "subscribe",
     }
 )
 _SUPERVISOR: Final = _AGENT | {"contact:read:all", "profile:merge", "pii:reveal"}
-_ADMIN: Final = _SUPERVISOR | {"contact:write", "history:export", "activity:write", "privacy", "admin"}
+_ADMIN: Final = _SUPERVISOR | {"history:export", "activity:write", "privacy", "admin"}
 _PARTNER: Final = frozenset({"profile:read", "history:read", "history:export", "activity:write"})
 
 ROLE_SCOPES: Final[Mapping[Role, frozenset[str]]] = MappingProxyType(
@@ -62,8 +63,19 @@ ROLE_SCOPES: Final[Mapping[Role, frozenset[str]]] = MappingProxyType(
 )
 """What a role may do at most with a token; a token's `scope` claim narrows it and never widens it."""
 
-PARTNER_GRANTS: Final = _PARTNER | {"profile:read:pii", "profile:search", "note:read", "note:write", "subscribe"}
-"""What an operator may give a partner key beyond (or instead of) the scopes it has by default: nothing that changes or merges profiles."""
+PARTNER_GRANTS: Final = _PARTNER | {
+    "profile:read:pii",
+    "profile:search",
+    "note:read",
+    "note:write",
+    "subscribe",
+    "contact:write",
+    "contact:read:all",
+}
+"""What an operator may give a partner key beyond (or instead of) the scopes it has by default: nothing that changes or merges profiles.
+
+`contact:write` makes the key of a routing system, which opens and closes contacts for every agent.
+"""
 
 
 class Action(StrEnum):
@@ -84,6 +96,13 @@ class Action(StrEnum):
     RECORD_ACTIVITIES = "record_activities"
     MANAGE_COMPANIES = "manage_companies"
     SUBSCRIBE = "subscribe"
+    WRITE_CONTACT = "write_contact"
+    ASSOCIATE_CONTACT = "associate_contact"
+    READ_ALL_CONTACTS = "read_all_contacts"
+    VERIFY = "verify"
+    SET_CONSENT = "set_consent"
+    READ_CHANGES = "read_changes"
+    REQUEST_PRIVACY = "request_privacy"
     ADMINISTER = "administer"
     INGEST = "ingest"
 
@@ -105,6 +124,13 @@ _NEEDS: Final[Mapping[Action, str]] = MappingProxyType(
         Action.RECORD_ACTIVITIES: "activity:write",
         Action.MANAGE_COMPANIES: "profile:write",
         Action.SUBSCRIBE: "subscribe",
+        Action.WRITE_CONTACT: "contact:write",
+        Action.ASSOCIATE_CONTACT: "contact:associate",
+        Action.READ_ALL_CONTACTS: "contact:read:all",
+        Action.VERIFY: "contact:associate",
+        Action.SET_CONSENT: "profile:write",
+        Action.READ_CHANGES: "history:read",
+        Action.REQUEST_PRIVACY: "privacy",
         Action.ADMINISTER: "admin",
         Action.INGEST: "ingest:write",
     }

@@ -12,10 +12,13 @@ from uuid import UUID
 from gateway.auth.principal import Principal
 from gateway.commands import companies, notes
 from gateway.commands.activities import NewActivity, record_activities
+from gateway.commands.dependencies import Dependencies
 from gateway.commands.profiles import NewProfile, ProfileChanges, create_profile, update_profile
 from gateway.commands.unit import Idempotency, Receipt, Writer
+from gateway.configuration import Configurations
 from gateway.errors import BadUserInput, Problem
 from gateway.model.source import Source
+from gateway.vault import Vault
 
 __all__ = ["Commands"]
 
@@ -23,11 +26,12 @@ __all__ = ["Commands"]
 class Commands:
     """Every command of the write side, bound to this process."""
 
-    def __init__(self, writer: Writer, native: Source, region: str | None) -> None:
+    def __init__(self, writer: Writer, native: Source, region: str | None, configurations: Configurations, vault: Vault) -> None:
         """`native`: the source that agents' writes belong to; `region`: for phone numbers in national format."""
         self.writer = writer
         self._native = native
         self._region = region
+        self.bound = Dependencies(writer, native, region, configurations, vault)
 
     async def create_profile(self, principal: Principal, new: NewProfile, key: str | None) -> Receipt:
         """See `profiles.create_profile`."""

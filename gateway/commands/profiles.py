@@ -15,7 +15,7 @@ import orjson
 
 from gateway.auth.policy import Action, require
 from gateway.auth.principal import Principal
-from gateway.commands.contacts import ContactPointChange, IdentifierChange, check_reach, remove_reach, write_reach
+from gateway.commands.reach import ContactPointChange, IdentifierChange, check_reach, remove_reach, write_reach
 from gateway.commands.unit import Idempotency, Receipt, Unit, Writer
 from gateway.commands.validation import Problems, json_element
 from gateway.errors import Problem, Rejected

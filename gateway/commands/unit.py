@@ -18,17 +18,23 @@ import asyncpg
 import orjson
 
 from gateway.auth.principal import Principal
+from gateway.commands.validation import json_element
+from gateway.configuration import Configurations
 from gateway.errors import BadUserInput, GatewayError, IdempotencyKeyReused, Overloaded
 from gateway.live.changelog import append
 from gateway.live.hub import Hub
-from gateway.model.change import Change, ChangeKind, Position, StreamKey
-from gateway.storage.database import Connection, Database
+from gateway.model.audit import ChangeAction, FieldChange
+from gateway.model.change import Change, ChangeKind, Position, StreamKey, desk_stream
+from gateway.model.configuration import Configuration
+from gateway.model.ids import uuid7
+from gateway.storage.database import Connection, Database, columns
 from gateway.storage.queries import SQL
 
 __all__ = ["Idempotency", "Receipt", "Retry", "Unit", "Writer"]
 
 _ATTEMPTS = 4
 _LONGEST_KEY = 255
+_NATIVE = "native"
 _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
 
 
@@ -58,12 +64,15 @@ class Receipt:
 class Unit:
     """An open transaction and the changes it will log."""
 
-    __slots__ = ("changes", "connection", "principal")
+    __slots__ = ("_records", "changes", "configuration", "connection", "principal")
 
-    def __init__(self, connection: Connection, principal: Principal) -> None:
+    def __init__(self, connection: Connection, principal: Principal, configuration: Configuration) -> None:
         self.connection = connection
         self.principal = principal
+        self.configuration = configuration
+        """What the operator decided for the workspace."""
         self.changes: list[Change] = []
+        self._records: list[tuple[Any, ...]] = []
 
     @property
     def workspace(self) -> UUID:
@@ -78,22 +87,65 @@ class Unit:
         """The first row of a named statement."""
         return await self.connection.fetchrow(SQL[name], self.workspace, *args)
 
-    def profile_changed(self, profile_id: UUID, *fields: str) -> None:
-        """Log that these fields of `Profile` (by their GraphQL names) changed."""
-        self.changes.append(Change(StreamKey(self.workspace, profile_id), ChangeKind.PROFILE, self.principal.subject, fields))
+    def profile_changed(self, profile_id: UUID, *fields: str, item_id: UUID | None = None, is_new: bool = True) -> None:
+        """Log that these fields of `Profile` (by their GraphQL names) changed.
 
-    def item_added(self, profile_id: UUID, item_id: UUID, source: str) -> None:
-        """Log that a timeline item appeared."""
-        stream = StreamKey(self.workspace, profile_id)
-        self.changes.append(Change(stream, ChangeKind.ACTIVITY, self.principal.subject, (), item_id, source))
+        `item_id`: the native timeline item (a note, an entry of the audit) that appeared or, with `is_new` false, changed in the same breath.
+        """
+        source = None if item_id is None else _NATIVE
+        self.changes.append(Change(self._stream(profile_id), ChangeKind.PROFILE, self.principal.subject, fields, item_id, source, is_new))
+
+    def item_added(self, profile_id: UUID, item_id: UUID, source: str, *, is_new: bool = True) -> None:
+        """Log that a timeline item appeared, or changed."""
+        self.changes.append(Change(self._stream(profile_id), ChangeKind.ACTIVITY, self.principal.subject, (), item_id, source, is_new))
+
+    def item_removed(self, profile_id: UUID, item_id: UUID, source: str) -> None:
+        """Log that a timeline item is gone."""
+        self.changes.append(Change(self._stream(profile_id), ChangeKind.REMOVED, self.principal.subject, (), item_id, source))
+
+    def logged(self, stream_id: UUID, kind: ChangeKind, entity_id: UUID | None = None, entity_source: str | None = None) -> None:
+        """Log anything else on a stream of the workspace."""
+        self.changes.append(Change(StreamKey(self.workspace, stream_id), kind, self.principal.subject, (), entity_id, entity_source))
+
+    def contact_changed(self, contact_id: UUID, *agents: str | None) -> None:
+        """Log on the desks of these agents (subjects; None is nobody) that a contact changed."""
+        for agent in dict.fromkeys(agents):
+            if agent is not None:
+                self.logged(desk_stream(self.workspace, agent).stream_id, ChangeKind.CONTACT, contact_id)
+
+    def record(
+        self,
+        profile_id: UUID,
+        action: ChangeAction,
+        *fields: FieldChange,
+        reason: str | None = None,
+        contact_id: UUID | None = None,
+    ) -> UUID:
+        """Write an entry of the audit with this transaction; its id, to be given to `profile_changed` or `item_added` so that it shows live."""
+        change_id = uuid7()
+        actor = self.principal.actor
+        shown = [{"field": one.field, "before": one.before, "after": one.after, "as": one.shown_as} for one in fields]
+        self._records.append(
+            (profile_id, change_id, action.value, actor.id, actor.display_name, actor.kind.value, json_element(shown), reason, contact_id)
+        )
+        return change_id
+
+    async def write_records(self) -> None:
+        """Insert what `record` gathered. Called once, by the writer."""
+        if self._records:
+            await self.fetch("insert_change_records", *columns(self._records))
+
+    def _stream(self, profile_id: UUID) -> StreamKey:
+        return StreamKey(self.workspace, profile_id)
 
 
 class Writer:
     """Runs units of work, one transaction each."""
 
-    def __init__(self, database: Database, hub: Hub) -> None:
+    def __init__(self, database: Database, hub: Hub, configurations: Configurations | None = None) -> None:
         self._database = database
         self._hub = hub
+        self._configurations = configurations or Configurations(Configuration())
 
     async def run(
         self, principal: Principal, work: Callable[[Unit], Awaitable[Receipt]], idempotency: Idempotency | None = None
@@ -129,12 +181,13 @@ class Writer:
         self, principal: Principal, work: Callable[[Unit], Awaitable[Receipt]], idempotency: Idempotency | None
     ) -> tuple[Receipt, Sequence[StreamKey]]:
         async with self._database.transaction() as connection:
-            unit = Unit(connection, principal)
+            unit = Unit(connection, principal, self._configurations.of(principal.workspace_key))
             if idempotency is not None:
                 kept = await _claim(unit, idempotency)
                 if kept is not None:
                     return kept, ()
             receipt = await work(unit)
+            await unit.write_records()
             positions = await append(connection, unit.workspace, unit.changes)
             if receipt.profile_id in positions:
                 receipt = Receipt(receipt.profile_id, receipt.entity_id, positions[receipt.profile_id], receipt.counts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from gateway.errors import SourceError
@@ -22,8 +23,19 @@ from gateway.model.trait import Trait, TraitFact, merge_traits
 from gateway.sources.contract import Contacts, LookupKey, NoteWindow, TimelineWindow
 from gateway.sources.guard import guarded, state_of
 from gateway.sources.registry import Registry
+from gateway.storage.database import Database
 
-__all__ = ["Loaders", "TimelinePages", "TraitAnswer"]
+__all__ = ["Loaders", "OwnLoaders", "TimelinePages", "TraitAnswer"]
+
+
+class OwnLoaders(Protocol):
+    """The loaders of one noun that no source federates; one file per noun beside this one."""
+
+    def __init__(self, database: Database, workspace: UUID) -> None:
+        """Bound to a workspace, for one operation or one live event."""
+
+
+L = TypeVar("L", bound=OwnLoaders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +57,12 @@ class TimelinePages:
 class Loaders:
     """Bound to one workspace; lives for one operation or one live event."""
 
-    def __init__(self, registry: Registry, workspace: UUID) -> None:
+    def __init__(self, registry: Registry, workspace: UUID, database: Database | None = None) -> None:
+        """`database`: for the loaders of the gateway's own records; None where only sources are asked."""
         self._registry = registry
         self._workspace = workspace
+        self._database = database
+        self._own: dict[type[Any], Any] = {}
         self._notes: dict[NoteWindow, Loader[UUID, Sequence[Note]]] = {}
         self._timelines: dict[TimelineWindow, Loader[UUID, TimelinePages]] = {}
         self.profile: Loader[UUID, Profile | None] = Loader(self._load_profiles)
@@ -59,6 +74,14 @@ class Loaders:
         self.item: Loader[tuple[UUID, str, str], TimelineItem | None] = Loader(self._load_items)
         self.memberships: Loader[UUID, Sequence[CompanyMembership]] = Loader(self._load_memberships)
         self.company: Loader[UUID, Company | None] = Loader(self._load_companies)
+
+    def of(self, kind: type[L]) -> L:
+        """The loaders of one noun of the gateway's own records (contacts, merges, …), made when they are first asked for."""
+        found = self._own.get(kind)
+        if found is None:
+            assert self._database is not None
+            found = self._own[kind] = kind(self._database, self._workspace)
+        return cast("L", found)
 
     def notes(self, window: NoteWindow) -> Loader[UUID, Sequence[Note]]:
         """The loader of one page of notes per profile."""

@@ -50,8 +50,12 @@ class TimelineKind(Enum):
     """What sort of item it is."""
 
     INTERACTION = "INTERACTION"
+    MESSAGE = "MESSAGE"
     EXTERNAL = "EXTERNAL"
     WEB = "WEB"
+    INTEREST = "INTEREST"
+    NOTE = "NOTE"
+    CHANGE = "CHANGE"
 
 
 class Direction(Enum):

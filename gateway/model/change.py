@@ -1,7 +1,7 @@
 """Changes: one entry of a stream's log, and positions in it.
 
-A *stream* is the gapless log of one profile. An entry names what changed and never holds a value: it is rendered when it is delivered,
-under the receiver's present rights.
+A *stream* is the gapless log of one profile, of one agent's desk, or of a workspace's sources. An entry names what changed and never holds a
+value: it is rendered when it is delivered, under the receiver's present rights.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from uuid import UUID
+from uuid import UUID, uuid5
 
-__all__ = ["Change", "ChangeKind", "Entry", "Position", "StreamKey"]
+__all__ = ["Change", "ChangeKind", "Entry", "Position", "StreamKey", "desk_stream", "source_stream"]
 
 
 class ChangeKind(IntEnum):
@@ -21,14 +21,34 @@ class ChangeKind(IntEnum):
     """The profile's own fields, contact points, identifiers, traits, companies or notes: state that `profileEvents` shows."""
     ACTIVITY = 2
     """A timeline item appeared or changed."""
+    REMOVED = 3
+    """A timeline item is gone; `entity_id` was its own id."""
+    MERGED = 4
+    """The profile was merged away, or others into it; `entity_id` is the merge."""
+    ERASED = 5
+    """The person was erased: the last entry of the stream."""
+    CONTACT = 6
+    """On a desk's stream: a contact of the agent changed; `entity_id` is the contact."""
+    SOURCE = 7
+    """On the workspace's stream of sources: `entity_source` changed its state."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamKey:
-    """A stream of one workspace; its id is the profile's id."""
+    """A stream of one workspace; its id is the profile's id, or what `desk_stream` or `source_stream` makes."""
 
     workspace_id: UUID
     stream_id: UUID
+
+
+def desk_stream(workspace_id: UUID, subject: str) -> StreamKey:
+    """The stream of an agent's desk: what contacts the agent has."""
+    return StreamKey(workspace_id, uuid5(workspace_id, f"desk:{subject}"))
+
+
+def source_stream(workspace_id: UUID) -> StreamKey:
+    """The stream of a workspace's sources: how they stand."""
+    return StreamKey(workspace_id, uuid5(workspace_id, "sources"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +61,9 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry to append. `fields`: GraphQL names on `Profile`; `entity_id`: the timeline item (its UUIDv7 tells the time it happened)."""
+    """One entry to append. `fields`: GraphQL names on `Profile`; `entity_id`: the timeline item that appeared or changed with it, also on a
+    PROFILE entry (a note, an entry of the audit); of other kinds as `ChangeKind` says.
+    """
 
     stream: StreamKey
     kind: ChangeKind

@@ -22,8 +22,13 @@ PREFIXES: Final = {
     "cpt": ("ContactPoint", 2),
     "idn": ("Identifier", 2),
     "com": ("Company", 1),
+    "con": ("Contact", 1),
+    "chg": ("Change", 2),
+    "mrg": ("MergeRecord", 1),
+    "mpr": ("MergeProposal", 1),
+    "job": ("privacy job", 1),
 }
-"""prefix → (GraphQL type, how many UUIDs follow). Timeline items and sources have ids of their own: see `activity.py`, `source.py`."""
+"""prefix → (GraphQL type, how many UUIDs follow). Timeline items, sources, attribute definitions and layouts have ids of their own."""
 
 _HEX = 32
 _RANDOM_BITS = 22

@@ -83,6 +83,10 @@ class Profile:
     created_at: datetime
     updated_at: datetime
     position: Position
+    merged_into: UUID | None = None
+    """Status MERGED: the profile it went into."""
+    redirected_from: str | None = None
+    """The client's id that was asked for, when it was merged away and this is the survivor."""
 
     @property
     def id(self) -> str:

@@ -19,7 +19,18 @@ from typing import Any, Final
 from gateway.model.actor import Actor, ActorKind
 from gateway.model.source import Source
 
-__all__ = ["CategoryCount", "Provenance", "Trait", "TraitCandidate", "TraitFact", "TraitKind", "known_trait", "merge_traits", "summarize"]
+__all__ = [
+    "WELL_KNOWN",
+    "CategoryCount",
+    "Provenance",
+    "Trait",
+    "TraitCandidate",
+    "TraitFact",
+    "TraitKind",
+    "known_trait",
+    "merge_traits",
+    "summarize",
+]
 
 
 class TraitKind(Enum):
@@ -192,6 +203,9 @@ _KNOWN: Final[Mapping[str, tuple[str, TraitKind, str | None]]] = {
     "nps": ("NPS", TraitKind.COMPUTED, "Satisfaction"),
 }
 """Segment's reserved traits and the traits contact centres name most, so that a new workspace reads well before anyone configures it."""
+
+WELL_KNOWN: Final = tuple(_KNOWN)
+"""Their keys."""
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 

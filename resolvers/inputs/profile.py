@@ -7,8 +7,8 @@ from uuid import UUID
 
 import strawberry
 
-from gateway.commands.contacts import ContactPointChange, IdentifierChange
 from gateway.commands.profiles import NewProfile, ProfileChanges
+from gateway.commands.reach import ContactPointChange, IdentifierChange
 from gateway.errors import BadUserInput
 from gateway.model.ids import parse_id
 from resolvers.types.enums import Channel, ProfileLifecycle

@@ -14,6 +14,10 @@ from strawberry.types.enum import StrawberryEnumDefinition
 from gateway.live.feed import GapReason
 from gateway.model.activity import ActivityOrigin, Direction, Sentiment, SortDirection, TimelineKind, TimelinePreset
 from gateway.model.actor import ActorKind
+from gateway.model.attribute import AttributeType, AttributeVisibility, Sensitivity
+from gateway.model.audit import ChangeAction
+from gateway.model.contact import ContactState, MatchState
+from gateway.model.insight import ConsentStatus
 from gateway.model.profile import Channel, MaskState, ProfileLifecycle, ProfileStatus
 from gateway.model.source import DataParty, SourceKind, SourceState
 from gateway.model.trait import TraitKind
@@ -22,12 +26,18 @@ __all__ = [
     "ActivityOrigin",
     "ActorKind",
     "AttributeType",
+    "AttributeVisibility",
     "BooleanOperator",
+    "ChangeAction",
     "Channel",
+    "ConsentStatus",
+    "ContactState",
     "DataParty",
     "Direction",
     "GapReason",
     "MaskState",
+    "MatchState",
+    "PrivacyAction",
     "ProfileLifecycle",
     "ProfileStatus",
     "Sensitivity",
@@ -39,6 +49,7 @@ __all__ = [
     "TimelinePreset",
     "TraitKind",
     "UserErrorCode",
+    "VerifyResult",
 ]
 
 E = TypeVar("E", bound=type[Enum])
@@ -65,6 +76,28 @@ class UserErrorCode(Enum):
     FORBIDDEN = "FORBIDDEN"
     NOT_YOUR_NOTE = "NOT_YOUR_NOTE"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    READ_ONLY = "READ_ONLY"
+    CONTACT_CLOSED = "CONTACT_CLOSED"
+    SOURCE_UNAVAILABLE = "SOURCE_UNAVAILABLE"
+    SENSITIVE_DATA_REJECTED = "SENSITIVE_DATA_REJECTED"
+    MERGE_CONFLICT = "MERGE_CONFLICT"
+
+
+class VerifyResult(Enum):
+    """What a verification came to."""
+
+    MATCH = "MATCH"
+    NO_MATCH = "NO_MATCH"
+    NOT_ON_FILE = "NOT_ON_FILE"
+    LOCKED = "LOCKED"
+
+
+class PrivacyAction(Enum):
+    """What is asked for a person's data."""
+
+    EXPORT = "EXPORT"
+    ANONYMISE = "ANONYMISE"
+    ERASE = "ERASE"
 
 
 class BooleanOperator(Enum):
@@ -72,23 +105,6 @@ class BooleanOperator(Enum):
 
     AND = "AND"
     OR = "OR"
-
-
-class AttributeType(Enum):
-    """Types of a search key's value."""
-
-    TEXT = "TEXT"
-    PHONE = "PHONE"
-    EMAIL = "EMAIL"
-
-
-class Sensitivity(Enum):
-    """How carefully a value is treated."""
-
-    PUBLIC = "PUBLIC"
-    INTERNAL = "INTERNAL"
-    PERSONAL = "PERSONAL"
-    SENSITIVE = "SENSITIVE"
 
 
 _described(
@@ -102,10 +118,91 @@ _described(
     FORBIDDEN="You may not do this.",
     NOT_YOUR_NOTE="Only the author or a supervisor may change a note.",
     LIMIT_EXCEEDED="More than the gateway stores.",
+    READ_ONLY="The attribute is not yours to change: a source or a rule keeps it.",
+    CONTACT_CLOSED="The contact is over; nothing about it changes any more.",
+    SOURCE_UNAVAILABLE="The system that keeps the value did not answer.",
+    SENSITIVE_DATA_REJECTED="The text holds data that must not be stored here, such as a card number.",
+    MERGE_CONFLICT="The profiles cannot be merged, or not any more.",
 )
 _described(BooleanOperator, "How several search keys combine.", AND="Every key must match.", OR="Any key suffices.")
 _described(
-    AttributeType, "Type of a value, and so of its editor.", TEXT="A line of text.", PHONE="A phone number.", EMAIL="An e-mail address."
+    AttributeType,
+    "Type of a value, and so of its editor.",
+    TEXT="A line of text.",
+    LONG_TEXT="Text of several lines.",
+    NUMBER="A number.",
+    MONEY="An amount: a number, or an object of amount and currency (ISO 4217).",
+    BOOLEAN="Yes or no.",
+    DATE="A day (RFC 3339 full-date).",
+    DATETIME="A moment with its time zone (RFC 3339).",
+    PHONE="A phone number in E.164.",
+    EMAIL="An e-mail address.",
+    URL="An absolute http or https address.",
+    SELECT="One of the options.",
+    MULTI_SELECT="A list of some of the options.",
+    JSON="Any JSON value.",
+)
+_described(
+    AttributeVisibility,
+    "How many attributes to show.",
+    MAIN="What you pinned, in your order; before you did, what the workspace shows by default.",
+    ALL="Everything.",
+)
+_described(
+    ContactState,
+    "How far a contact is.",
+    OFFERED="Ringing at an agent.",
+    CONNECTED="The agent and the customer talk.",
+    WRAP_UP="The conversation is over, the agent writes it up.",
+    CLOSED="Over; nothing changes any more.",
+)
+_described(
+    MatchState,
+    "What the look-up of a contact's person came to.",
+    SEARCHING="The look-up runs.",
+    NONE="Nobody was found.",
+    ONE="Exactly one profile was found.",
+    MULTIPLE="Several profiles were found; choose one.",
+    SUPPRESSED="An agent unlinked the contact; nothing matches it automatically again.",
+)
+_described(
+    ChangeAction,
+    "What was done.",
+    CREATED="The profile was made.",
+    UPDATED="Fields were changed.",
+    MERGED="Profiles became one.",
+    UNMERGED="A merge was taken back.",
+    ASSOCIATED="A contact was associated with the profile.",
+    UNLINKED="A contact was detached from the profile.",
+    NOTE_DELETED="A note was deleted; its text is gone.",
+    REVEALED="A masked value was shown.",
+    VERIFIED="The customer was asked to confirm a value.",
+    EXPORTED="The profile's data was exported.",
+    EXPIRED="Data was removed because its time was over.",
+    ERASED="The person was erased or made anonymous.",
+)
+_described(
+    ConsentStatus,
+    "What the person said to a purpose.",
+    GRANTED="Yes.",
+    DENIED="No.",
+    REVOKED="Yes first, no later.",
+    UNKNOWN="Not asked yet.",
+)
+_described(
+    VerifyResult,
+    "What a verification came to; the value itself is never shown.",
+    MATCH="The answer is right.",
+    NO_MATCH="The answer is wrong.",
+    NOT_ON_FILE="There is no such value to compare with.",
+    LOCKED="Too many wrong answers; no more are taken for now.",
+)
+_described(
+    PrivacyAction,
+    "What is asked for a person's data.",
+    EXPORT="A file with everything that is kept.",
+    ANONYMISE="Remove who it was, keep what happened.",
+    ERASE="Remove the person and everything about them.",
 )
 _described(
     Sensitivity,
@@ -211,6 +308,10 @@ _described(
     INTERACTION="A conversation with the contact centre.",
     EXTERNAL="Something that happened elsewhere: an order, a registration.",
     WEB="A page or screen view.",
+    MESSAGE="One message of a conversation.",
+    INTEREST="The person showed an interest in a topic.",
+    NOTE="A note of an agent.",
+    CHANGE="A change to the profile.",
 )
 _described(Direction, "Who reached out.", INBOUND="The customer.", OUTBOUND="The company.")
 _described(
@@ -224,7 +325,8 @@ _described(SortDirection, "Order of a list.", ASC="Oldest first.", DESC="Newest 
 _described(
     TimelinePreset,
     "What a timeline filter starts from.",
-    DEFAULT="Every inbound interaction, outbound calls, and external activities; no page views. Naming `kinds` replaces it.",
+    DEFAULT="Every inbound interaction, outbound calls, and external activities of the types the layout includes. Naming `kinds` "
+    "replaces it.",
     ALL="Everything.",
     NONE="Nothing but what `kinds` names.",
 )

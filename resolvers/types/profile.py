@@ -30,6 +30,9 @@ from resolvers.types.contact_point import ContactPoint, Identifier, shown_identi
 from resolvers.types.enums import Channel, ProfileLifecycle, ProfileStatus, SortDirection
 from resolvers.types.node import Node, PageInfo
 from resolvers.types.note import NoteConnection
+from resolvers.types.profile_attributes import ProfileAttributes
+from resolvers.types.profile_insights import ProfileInsights
+from resolvers.types.profile_records import ProfileRecords
 from resolvers.types.scalars import URL, StreamCursor
 from resolvers.types.source import SourceReport
 from resolvers.types.trait import CategoryCount, TraitConnection
@@ -52,7 +55,7 @@ class ProfilePermissions:
 
 
 @strawberry.type(description="A person as all sources together know them.")
-class Profile(Node):
+class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
     id: strawberry.ID = strawberry.field(description="The profile's id.")
     version: int = strawberry.field(description="Counts its changes; give it back as expectedVersion.")
     status: ProfileStatus = strawberry.field(description="Whether it is the living one.")

@@ -14,13 +14,14 @@ from strawberry.types.scalar import ScalarDefinition
 
 from gateway.errors import BadUserInput
 
-__all__ = ["JSON", "SCALARS", "URL", "EmailAddress", "PhoneNumber", "StreamCursor"]
+__all__ = ["JSON", "SCALARS", "URL", "EmailAddress", "FeedCursor", "PhoneNumber", "StreamCursor"]
 
 JSON = NewType("JSON", object)
 PhoneNumber = NewType("PhoneNumber", str)
 EmailAddress = NewType("EmailAddress", str)
 URL = NewType("URL", str)
 StreamCursor = NewType("StreamCursor", str)
+FeedCursor = NewType("FeedCursor", str)
 
 
 def _same(value: Any) -> Any:
@@ -80,5 +81,6 @@ SCALARS: dict[object, ScalarDefinition] = {
         "Opaque position in ONE stream (a profile's or an agent desk's change log); only the server can compare two of them.",
         _text(512),
     ),
+    FeedCursor: _scalar("FeedCursor", "Opaque position in the workspace-wide change feed.", _text(512)),
 }
 """Python type → scalar, for `StrawberryConfig(scalar_map=…)`."""

@@ -45,7 +45,19 @@ START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 TABLES = (
     *("profile", "contact_point", "identifier", "lookup", "trait", "note", "company", "membership", "activity"),
-    *("ingest_message", "idempotency", "stream_head", "change_log"),
+    *(
+        "ingest_message",
+        "idempotency",
+        "stream_head",
+        "change_log",
+        "change",
+        "consent",
+        "segment_membership",
+        "interest",
+        "interest_topic",
+    ),
+    *("contact", "contact_candidate", "contact_association", "verification", "preference", "layout"),
+    *("merge", "merge_journal", "merge_proposal", "privacy_job", "privacy_file", "tombstone", "revocation"),
 )
 """Everything a mutation can write to."""
 
@@ -263,13 +275,28 @@ async def _on_server(server: EmbeddedPostgres, statement: str) -> None:
 
 
 @pytest_asyncio.fixture(name="gateway", scope="module", loop_scope="module")
-async def _gateway(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
-    """The gateway on a database of its own, with a poll so slow that only the bell can be why an event arrives."""
+async def _gateway(
+    request: pytest.FixtureRequest, postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Gateway]:
+    """The gateway on a database of its own, with a poll so slow that only the bell can be why an event arrives.
+
+    A test module that needs a configuration has its TOML text in `CONFIG`.
+    """
     name = f"resolvers_{next(_numbers)}"
     await _on_server(postgres, f"CREATE DATABASE {name}")
     dsn = postgres.dsn.replace(":///gateway?", f":///{name}?")
     data_dir = tmp_path_factory.mktemp("data")
-    settings = Settings(dev=True, database_url=SecretStr(dsn), data_dir=data_dir, bus="memory", poll_interval=60)  # type: ignore[call-arg]
+    config = getattr(request.module, "CONFIG", None)
+    if config is not None:
+        (data_dir / "gateway.toml").write_text(config)
+    settings = Settings(  # type: ignore[call-arg]
+        dev=True,
+        database_url=SecretStr(dsn),
+        data_dir=data_dir,
+        bus="memory",
+        poll_interval=60,
+        config=None if config is None else data_dir / "gateway.toml",
+    )
     async with open_runtime(settings) as runtime:
         yield Gateway(runtime, settings, DevelopmentKeys.open(data_dir).signer())
     await _on_server(postgres, f"DROP DATABASE {name} WITH (FORCE)")

@@ -87,7 +87,7 @@ class TestScopes:
         """A partner reads profiles and history and records activities; it sees no notes, searches nothing and changes no profile."""
         allowed = {action for action in Action if may(principal(Role.PARTNER), action)}
 
-        assert allowed == {Action.READ_PROFILE, Action.READ_TIMELINE, Action.EXPORT_HISTORY, Action.RECORD_ACTIVITIES}
+        assert allowed == {Action.READ_PROFILE, Action.READ_TIMELINE, Action.READ_CHANGES, Action.EXPORT_HISTORY, Action.RECORD_ACTIVITIES}
 
     def test_agent(self) -> None:
         """An agent works with profiles and notes; merging, revealing, erasing, exporting and administering are for others."""
@@ -101,13 +101,15 @@ class TestScopes:
             Action.RECORD_ACTIVITIES,
             Action.ADMINISTER,
             Action.INGEST,
+            Action.READ_ALL_CONTACTS,
+            Action.REQUEST_PRIVACY,
         }
 
     def test_scopes_decide_not_roles(self) -> None:
         """An admin whose token carries one scope may do what that scope allows and nothing else (row 84)."""
         narrowed = principal(Role.ADMIN, scopes=frozenset({"history:read"}))
 
-        assert [action for action in Action if may(narrowed, action)] == [Action.READ_TIMELINE]
+        assert [action for action in Action if may(narrowed, action)] == [Action.READ_TIMELINE, Action.READ_CHANGES]
         assert mask_of(narrowed) is MaskState.HIDDEN
 
     def test_require(self) -> None:

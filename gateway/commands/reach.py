@@ -1,6 +1,6 @@
 """Contact points and identifiers: normalise, claim, write.
 
-Owns the way of a phone, an e-mail or a key from what was typed to the rows that make it findable. Called by `profiles` and `tracking`.
+Owns the way of a phone, an e-mail or a key from what was typed to the rows that make it findable. Called by `profiles`.
 """
 
 from __future__ import annotations

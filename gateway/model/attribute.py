@@ -1,0 +1,87 @@
+"""Attributes: the registry of facts a workspace keeps, and one attribute of one profile as a screen shows it.
+
+Owns the shape of a definition and its client id. Called by configuration (which makes definitions), commands (which check writes against
+them) and resolvers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+
+__all__ = ["AttributeDefinition", "AttributeType", "AttributeVisibility", "Sensitivity"]
+
+
+class AttributeType(Enum):
+    """What a value is, and so which editor a screen opens."""
+
+    TEXT = "TEXT"
+    LONG_TEXT = "LONG_TEXT"
+    NUMBER = "NUMBER"
+    MONEY = "MONEY"
+    BOOLEAN = "BOOLEAN"
+    DATE = "DATE"
+    DATETIME = "DATETIME"
+    PHONE = "PHONE"
+    EMAIL = "EMAIL"
+    URL = "URL"
+    SELECT = "SELECT"
+    MULTI_SELECT = "MULTI_SELECT"
+    JSON = "JSON"
+
+
+class Sensitivity(Enum):
+    """How carefully a value is treated. SENSITIVE: encrypted, found by its whole value only, masked unless revealed."""
+
+    PUBLIC = "PUBLIC"
+    INTERNAL = "INTERNAL"
+    PERSONAL = "PERSONAL"
+    SENSITIVE = "SENSITIVE"
+
+
+class AttributeVisibility(Enum):
+    """MAIN: what the agent pinned, in the agent's order; ALL: everything."""
+
+    MAIN = "MAIN"
+    ALL = "ALL"
+
+
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeDefinition:
+    """One attribute of the registry.
+
+    `managed_by` is the key of the source that alone writes it (None: agents may, when `is_editable`); `names` are labels per locale;
+    `is_identifier`: its values identify exactly one profile and live in the profile's identifiers under this key.
+    """
+
+    key: str
+    name: str
+    type: AttributeType = AttributeType.TEXT
+    options: tuple[str, ...] | None = None
+    group: str | None = None
+    is_editable: bool = True
+    managed_by: str | None = None
+    is_search_key: bool = False
+    is_identifier: bool = False
+    is_required: bool = False
+    sensitivity: Sensitivity = Sensitivity.INTERNAL
+    is_visible_by_default: bool = True
+    position: int = 0
+    deprecation_reason: str | None = None
+    names: Mapping[str, str] = field(default_factory=lambda: _NO_NAMES)
+
+    @property
+    def id(self) -> str:
+        """The client's id."""
+        return f"atd_{self.key}"
+
+    def name_in(self, locale: str | None) -> str:
+        """The label in a locale: exact (`pt-BR`), else its language (`pt`), else the default."""
+        if locale is None:
+            return self.name
+        return self.names.get(locale) or self.names.get(locale.partition("-")[0]) or self.name

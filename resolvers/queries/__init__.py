@@ -1,0 +1,3 @@
+"""Root query fields by noun; `resolvers.query` joins them."""
+
+__all__: list[str] = []
