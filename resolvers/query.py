@@ -18,6 +18,7 @@ from resolvers.queries.contact import ContactQueries
 from resolvers.queries.feed import FeedQueries
 from resolvers.queries.insight import InsightQueries
 from resolvers.queries.merge import MergeQueries
+from resolvers.queries.subgraph import SubgraphQueries
 from resolvers.references import find_profile_id, find_profile_ids
 from resolvers.search import SEARCH_KEYS, SearchKeyInput, SearchKeyValue, search_profiles
 from resolvers.types.company import Company
@@ -33,7 +34,7 @@ _MAX_IDS = 100
 
 
 @strawberry.type(description="What can be read.")
-class Query(ContactQueries, AttributeQueries, InsightQueries, MergeQueries, FeedQueries):
+class Query(ContactQueries, AttributeQueries, InsightQueries, MergeQueries, FeedQueries, SubgraphQueries):
     @strawberry.field(graphql_type=Node | None, description="Anything by its id; null when there is no such thing, or it is not yours.")
     async def node(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id.")]) -> Any:  # noqa: A002
         return await fetch_node(info.context, id)

@@ -19,6 +19,7 @@ from resolvers import events, payloads
 from resolvers.batching import BATCH
 from resolvers.mutation import Mutation
 from resolvers.query import Query
+from resolvers.subgraph import annotated
 from resolvers.subscription import Subscription
 from resolvers.types.activity import ExternalActivity, Interaction
 from resolvers.types.contact_point import ShownIdentifier, ShownPoint
@@ -94,7 +95,7 @@ def build_schema() -> GraphQLSchema:
 
 def schema_text() -> str:
     """The schema as the contract file `schema.graphql` has it."""
-    return _strawberry_schema().as_str().rstrip() + "\n"
+    return annotated(_strawberry_schema().as_str())
 
 
 def _type_name(value: Any, _info: object, _abstract: object) -> str:

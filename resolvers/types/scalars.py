@@ -14,7 +14,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from gateway.errors import BadUserInput
 
-__all__ = ["JSON", "SCALARS", "URL", "EmailAddress", "FeedCursor", "PhoneNumber", "StreamCursor"]
+__all__ = ["JSON", "SCALARS", "URL", "EmailAddress", "FeedCursor", "PhoneNumber", "Representation", "StreamCursor"]
 
 JSON = NewType("JSON", object)
 PhoneNumber = NewType("PhoneNumber", str)
@@ -22,6 +22,7 @@ EmailAddress = NewType("EmailAddress", str)
 URL = NewType("URL", str)
 StreamCursor = NewType("StreamCursor", str)
 FeedCursor = NewType("FeedCursor", str)
+Representation = NewType("Representation", object)
 
 
 def _same(value: Any) -> Any:
@@ -81,6 +82,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         "Opaque position in ONE stream (a profile's or an agent desk's change log); only the server can compare two of them.",
         _text(512),
     ),
+    Representation: _scalar("_Any", "The key of an entity, with its __typename (Apollo Federation).", _same),
     FeedCursor: _scalar("FeedCursor", "Opaque position in the workspace-wide change feed.", _text(512)),
 }
 """Python type → scalar, for `StrawberryConfig(scalar_map=…)`."""
