@@ -12,6 +12,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 import structlog
@@ -26,9 +27,14 @@ from gateway.auth.gate import Gate
 from gateway.auth.keyfile import load_keys
 from gateway.auth.keys import KeyRing
 from gateway.auth.principal import Principal
+from gateway.auth.rate import RateLimiter
+from gateway.auth.revocation import Revocations
+from gateway.auth.session import Session, Sessions
 from gateway.auth.tokens import TokenVerifier
 from gateway.auth.workspaces import Workspaces
 from gateway.commands.facade import Commands
+from gateway.commands.jobs import JobRunner
+from gateway.commands.retention import remove_old
 from gateway.commands.unit import Writer
 from gateway.configuration import Configurations
 from gateway.engine.context import OperationContext, Services
@@ -38,6 +44,9 @@ from gateway.live.bell_postgres import PostgresBell
 from gateway.live.bus import Bus
 from gateway.live.hub import Hub
 from gateway.live.position import StreamCursors
+from gateway.live.presence import Presence
+from gateway.live.sources import SourceWatch
+from gateway.model.change import REVOCATIONS
 from gateway.model.sealed import Sealer
 from gateway.observe import configure_logging
 from gateway.settings import Settings
@@ -47,6 +56,8 @@ from gateway.storage.database import Database
 from gateway.storage.embedded import EmbeddedPostgres
 from gateway.storage.migrate import migrate, require_migrated
 from gateway.storage.queries import SQL
+from gateway.transport.export import Exports
+from gateway.transport.history import History
 from gateway.transport.http import GraphQLEndpoint, encode
 from gateway.transport.ops import Check, ops_routes
 from gateway.transport.tracing import RequestId
@@ -76,10 +87,11 @@ class Runtime:
     gate: Gate
     services: Services
     writer: Writer
+    sessions: Sessions
 
-    def context_for(self, principal: Principal) -> OperationContext:
-        """A fresh context."""
-        return OperationContext(principal, self.services)
+    def context_for(self, principal: Principal, session: Session | None = None) -> OperationContext:
+        """A fresh context; `session`: the socket it is for."""
+        return OperationContext(principal, self.services, session)
 
 
 @asynccontextmanager
@@ -111,13 +123,25 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         native = NativeSource(database, BUILT_IN[0].key, describer(described))
         registry = Registry.build(native, described=described)
         writer = Writer(database, hub, configurations)
-        commands = Commands(writer, BUILT_IN[0], settings.default_region, configurations, Vault(secrets))
-        services = Services(registry, hub, sealer, commands, settings.default_region, database, configurations)
-        gate = Gate(verifier, KeyRing(database, secrets), Workspaces(database))
-        upkeep = asyncio.create_task(_upkeep(database), name="upkeep")
-        stack.callback(upkeep.cancel)
+        vault = Vault(secrets)
+        commands = Commands(writer, BUILT_IN[0], settings.default_region, configurations, vault)
+        revocations = Revocations(database)
+        sessions = Sessions(revocations.covers)
+        revocations.listen(sessions.disconnect)
+        stack.callback(hub.listen(REVOCATIONS, revocations.wake))
+        gate = Gate(verifier, KeyRing(database, secrets), Workspaces(database), revocations)
+        rates, presence, watch = RateLimiter(settings.operations_per_second), Presence(database, hub), SourceWatch(database, hub)
+        for part in (revocations, presence, watch):
+            await part.start()
+            stack.push_async_callback(part.stop)
+        services = Services(
+            registry, hub, sealer, commands, settings.default_region, database, configurations, gate, rates, presence, watch, vault
+        )
+        runner = JobRunner(database, writer, commands.privacy.plans, commands.privacy.asked)
+        for name, work in (("upkeep", _upkeep(database, configurations)), ("privacy", runner.run())):
+            stack.push_async_callback(_stopped, asyncio.create_task(work, name=name))
         engine = Engine(schema.build_schema(), introspection=settings.dev)
-        yield Runtime(database, engine, gate, services, writer)
+        yield Runtime(database, engine, gate, services, writer, sessions)
 
 
 def create_app(settings: Settings, runtime: Runtime | None = None) -> Starlette:
@@ -132,22 +156,28 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> Starlette:
             yield
 
     def routes(open_: Runtime) -> list[Route | WebSocketRoute]:
-        endpoint = GraphQLEndpoint(open_.engine, open_.gate.authenticate, open_.context_for)
+        endpoint = GraphQLEndpoint(open_.engine, open_.gate.authenticate, open_.context_for, open_.services.rates.take)
         sockets = GraphQLWebSocket(
             Wiring(
                 engine=open_.engine,
                 authenticate=lambda token: open_.gate.authenticate(None if token is None else f"Bearer {token}"),
-                context_for=open_.context_for,
+                context_for=lambda session: open_.context_for(session.principal, session),
                 encode=lambda value: encode(value).decode(),
+                open_session=open_.sessions.open,
+                admit=open_.services.rates.take,
             ),
             allowed_origins=settings.allowed_origins,
             connections=connections,
         )
-        tracking = Tracking(open_.gate, open_.writer, settings.default_region)
+        bound = open_.services.commands.bound
+        tombstones = open_.services.commands.privacy.tombstones
+        tracking = Tracking(open_.gate, open_.writer, settings.default_region, bound.configurations, bound.vault, tombstones)
         return [
             Route("/graphql", endpoint.handle, methods=["POST"]),
             WebSocketRoute("/graphql", sockets),
             *tracking.routes(),
+            *Exports(open_.database, open_.services.sealer).routes(),
+            *History(open_.gate, open_.database, open_.services.sealer, lambda: open_.services.hub.cursors.incarnation).routes(),
             *ops_routes(_checks(open_), lambda: connections.closing),
         ]
 
@@ -294,12 +324,23 @@ def _checks(runtime: Runtime) -> dict[str, Check]:
     return {"database": database, "migrations": migrations, "bell": bell}
 
 
-async def _upkeep(database: Database) -> None:
-    """Make the partitions of the days and months to come."""
+async def _upkeep(database: Database, configurations: Configurations) -> None:
+    """Make the partitions of the days and months to come, and remove what is old."""
     while True:
         with contextlib.suppress(GatewayError):
             await database.execute(SQL["ensure_partitions"], delivery=True)
+        try:
+            await remove_old(database, configurations, datetime.now(UTC))
+        except Exception as error:  # noqa: BLE001  # it is tried again, whatever it was
+            log.warning("upkeep.failed", error=type(error).__name__)
         await asyncio.sleep(_UPKEEP_SECONDS)
+
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    """End a task and wait for its end: what it had open is rolled back before the pools close."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ from gateway.model.configuration import (
     IdentityRules,
     Retention,
 )
+from gateway.model.display import RECORDED
 from gateway.model.profile import Channel
 
 __all__ = ["Configurations"]
@@ -77,6 +79,7 @@ class _Identity(_Strict, frozen=True):
     most_per_value: int = IdentityRules().most_per_value
     strong_types: tuple[str, ...] = IdentityRules().strong_types
     most_per_type: int = IdentityRules().most_per_type
+    blocked_values: tuple[str, ...] = IdentityRules().blocked_values
 
 
 class _Detail(_Strict, frozen=True):
@@ -220,6 +223,7 @@ def _configuration(table: _Workspace) -> Configuration:
             table.identity.most_per_value,
             table.identity.strong_types,
             table.identity.most_per_type,
+            table.identity.blocked_values,
         ),
         external_types=MappingProxyType(
             {
@@ -238,8 +242,20 @@ def _configuration(table: _Workspace) -> Configuration:
         reveal_seconds=table.verify.reveal_seconds,
         profile_url=table.links.profile,
         company_url=table.links.company,
-        recorded_since=MappingProxyType(table.interaction.recorded_since),
+        recorded_since=_recorded_since(table.interaction.recorded_since),
     )
+
+
+def _recorded_since(given: Mapping[str, str]) -> Mapping[str, str]:
+    for name, moment in given.items():
+        place = f"interaction.recorded_since.{name}"
+        if name not in RECORDED:
+            raise _Wrong(place, f"it is none of {', '.join(sorted(RECORDED))}.")
+        try:
+            datetime.fromisoformat(moment)
+        except ValueError:
+            raise _Wrong(place, "a moment is written like 2026-03-01T00:00:00Z.") from None
+    return MappingProxyType(dict(given))
 
 
 def _attributes(table: _Attributes) -> tuple[AttributeDefinition, ...]:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from decimal import Decimal, InvalidOperation
+from math import isfinite
+from typing import Any, Final
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from gateway.errors import BadUserInput
+from gateway.model.attribute import AttributeDefinition, AttributeType
 from gateway.model.profile import Channel
 
 __all__ = [
+    "ATTRIBUTE",
     "EMAIL",
     "MAX_IDENTIFIER",
     "PHONE",
@@ -28,10 +32,13 @@ __all__ = [
     "normalize_identifier",
     "normalize_phone",
     "normalize_type",
+    "searchable",
 ]
 
 PHONE: Final = "phone"
 EMAIL: Final = "email"
+ATTRIBUTE: Final = "attribute:"
+"""Before the key of an attribute that is a search key: its look-up key, apart from an identifier's of the same name."""
 RESERVED_TYPES: Final = frozenset({PHONE, EMAIL, "name", "profile_id", *(channel.value.lower() for channel in Channel)})
 """Names an identifier type cannot have: they mean contact points or search keys."""
 
@@ -142,3 +149,37 @@ def normalize(key: str, text: str, region: str | None = None) -> str:
         return normalize_email(text)
     value = normalize_identifier(text)
     return value.casefold() if key in RESERVED_TYPES or key.startswith("custom:") else value
+
+
+def searchable(definition: AttributeDefinition, value: Any, region: str | None = None) -> tuple[str, ...]:
+    """By which texts an attribute's value is found: as its type normalizes it, without regard to case; each of a list; nothing of what is too long
+    or is no single value.
+    """
+    if isinstance(value, list):
+        return tuple(dict.fromkeys(text for one in value if not isinstance(one, list) for text in searchable(definition, one, region)))
+    try:
+        text = _searched(definition.type, value, region)
+    except (BadUserInput, InvalidOperation):
+        return ()
+    if not text or len(text) > MAX_IDENTIFIER or any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
+        return ()
+    return (text,)
+
+
+def _searched(kind: AttributeType, value: Any, region: str | None) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    if not isinstance(value, str | int | float):
+        return None
+    if kind is AttributeType.PHONE:
+        return normalize_phone(str(value), region)
+    if kind is AttributeType.EMAIL:
+        return normalize_email(str(value))
+    if kind in {AttributeType.NUMBER, AttributeType.MONEY} or not isinstance(value, str):
+        number = Decimal(str(value).strip())
+        if not number.is_finite() or abs(number.adjusted()) > MAX_IDENTIFIER:
+            return None
+        return format(number.normalize() if number else Decimal(0), "f")
+    return " ".join(unicodedata.normalize("NFKC", value).casefold().split())

@@ -25,7 +25,9 @@ __all__ = [
     "LIVE_LAG",
     "OPERATIONS",
     "OPERATION_SECONDS",
+    "PRIVACY_JOBS",
     "REGISTRY",
+    "RETENTION_ROWS",
     "SOCKETS",
     "SOURCE_SECONDS",
     "STREAMS",
@@ -39,6 +41,8 @@ OPERATIONS: Final = Counter("gateway_operations", "GraphQL operations answered."
 OPERATION_SECONDS: Final = Histogram("gateway_operation_seconds", "Time of a query or mutation.", ("type",), buckets=_FAST)
 ERRORS: Final = Counter("gateway_errors", "Errors shown to clients.", ("code",))
 SOURCE_SECONDS: Final = Histogram("gateway_source_seconds", "Time of one call of a source.", ("source", "kind"), buckets=_FAST)
+PRIVACY_JOBS: Final = Counter("gateway_privacy_jobs", "Privacy jobs that ended.", ("action", "state"))
+RETENTION_ROWS: Final = Counter("gateway_retention_rows", "Rows removed because their time was over.", ("table",))
 INGEST_ITEMS: Final = Counter("gateway_ingest_items", "Events of the tracking API.", ("outcome",))
 SOCKETS: Final = Gauge("gateway_sockets", "Open WebSockets.")
 STREAMS: Final = Gauge("gateway_streams", "Streams with at least one local subscriber.")

@@ -47,10 +47,21 @@ class Settings(BaseSettings):
     pool_size: int = Field(10, ge=2, le=200, description="Postgres connections for requests.")
     delivery_pool_size: int = Field(4, ge=1, le=50, description="Postgres connections kept for live delivery and health checks.")
     poll_interval: float = Field(1.0, ge=0.05, le=60, description="Seconds between polls for changes; works also when no bell rings.")
+    rate_limit: float | None = Field(
+        None,
+        ge=0,
+        description="Operations per second of one subject in one process, three times as many at once; 0: no limit. "
+        "Empty: 20, with --dev none.",
+    )
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log level shown.")
     shutdown_seconds: float = Field(25.0, ge=1, le=300, description="Seconds that open work gets to end after SIGTERM.")
     dev: bool = Field(default=False, description="Development mode: keys made in the data directory, introspection on, loopback only.")
+
+    @property
+    def operations_per_second(self) -> float:
+        """The rate limit of one subject; 0: none."""
+        return self.rate_limit if self.rate_limit is not None else 0.0 if self.dev else 20.0
 
     @field_validator("secret_keys", "allowed_origins", mode="before")
     @classmethod

@@ -55,7 +55,8 @@ def batched(*, type: Any, description: str) -> Callable[[Batch], Any]:  # noqa: 
             return await loader.load(self)
 
         given = inspect.signature(batch).parameters.values()
-        parameters = [*inspect.signature(resolve).parameters.values()][:2]
+        own, asked = [*inspect.signature(resolve).parameters.values()][:2]
+        parameters = [own.replace(annotation=Any), asked.replace(annotation=Info)]  # not by name: the batch's module need not know it
         resolve.__signature__ = inspect.Signature([*parameters, *list(given)[2:]])  # type: ignore[attr-defined]
         resolve.__annotations__ = {"info": Info, **{name: kind for name, kind in batch.__annotations__.items() if name not in _OWN}}
         resolve.__name__ = batch.__name__

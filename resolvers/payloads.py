@@ -13,22 +13,33 @@ from gateway.auth.policy import Action, may
 from gateway.commands.unit import Receipt
 from gateway.engine.context import OperationContext
 from gateway.errors import Problem, Rejected
+from gateway.loaders.layouts import LayoutLoaders
+from gateway.loaders.merges import MergeLoaders
 from gateway.model.change import StreamKey
+from gateway.model.layout import Layout
+from gateway.model.merge import MergeRecord
 from gateway.model.note import Note
 from gateway.model.profile import Profile
 from resolvers.types.enums import UserErrorCode
+from resolvers.viewer import ViewerValue
 
 __all__ = [
     "DeleteResult",
     "DuplicateIdentifier",
     "InputProblem",
+    "LayoutResult",
+    "MergeResult",
     "NoteResult",
+    "PreferencesResult",
     "ProfileResult",
     "RecordResult",
     "StaleVersion",
     "attempt",
     "deleted",
+    "layout_result",
+    "merge_result",
     "note_result",
+    "preferences_result",
     "profile_result",
     "user_errors",
 ]
@@ -88,6 +99,31 @@ class DeleteResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PreferencesResult:
+    """Value of `PreferencesPayload`."""
+
+    viewer: ViewerValue | None
+    user_errors: Sequence[InputProblem]
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutResult:
+    """Value of `LayoutPayload`."""
+
+    layout: Layout | None
+    user_errors: Sequence[InputProblem]
+
+
+@dataclass(frozen=True, slots=True)
+class MergeResult:
+    """Value of `MergePayload`."""
+
+    merge: MergeRecord | None
+    user_errors: Sequence[InputProblem]
+    stream_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordResult:
     """Value of `RecordActivitiesPayload`."""
 
@@ -140,6 +176,29 @@ async def note_result(context: OperationContext, command: Awaitable[Receipt]) ->
     readable = may(context.principal, Action.READ_NOTES)
     note = await context.loaders.note.load((done.profile_id, done.entity_id)) if readable else None
     return NoteResult(note, await _profile(context, done.profile_id), (), _cursor(context, done))
+
+
+async def preferences_result(context: OperationContext, command: Awaitable[Receipt]) -> PreferencesResult:
+    """The viewer as the command left it."""
+    done = await attempt(context, command)
+    return PreferencesResult(ViewerValue.of(context.principal), ()) if isinstance(done, Receipt) else PreferencesResult(None, done)
+
+
+async def layout_result(context: OperationContext, name: str, command: Awaitable[Receipt]) -> LayoutResult:
+    """The layout of this name as it is after the command."""
+    done = await attempt(context, command)
+    if not isinstance(done, Receipt):
+        return LayoutResult(None, done)
+    return LayoutResult(await context.loaders.of(LayoutLoaders).layout.load(name), ())
+
+
+async def merge_result(context: OperationContext, command: Awaitable[Receipt]) -> MergeResult:
+    """The merge as it is after the command; the cursor is the survivor's."""
+    done = await attempt(context, command)
+    if not isinstance(done, Receipt):
+        return MergeResult(None, done)
+    assert done.entity_id is not None
+    return MergeResult(await context.loaders.of(MergeLoaders).record.load(done.entity_id), (), _cursor(context, done))
 
 
 async def deleted(context: OperationContext, deleted_id: str, command: Awaitable[Receipt]) -> DeleteResult:

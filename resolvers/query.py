@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import strawberry
 
-from gateway.auth.policy import Action, require
+from gateway.auth.policy import Action, may, require
+from gateway.engine.context import OperationContext
 from gateway.errors import BadUserInput
+from gateway.model import search as search_model
 from gateway.model.ids import parse_id
 from gateway.model.page import PageArgs
 from resolvers.batching import Info
+from resolvers.contact_view import granted
 from resolvers.inputs.profile import ProfileRef
 from resolvers.lookup import fetch_node, fetch_nodes
 from resolvers.queries.attribute import AttributeQueries
@@ -20,7 +24,7 @@ from resolvers.queries.insight import InsightQueries
 from resolvers.queries.merge import MergeQueries
 from resolvers.queries.subgraph import SubgraphQueries
 from resolvers.references import find_profile_id, find_profile_ids
-from resolvers.search import SEARCH_KEYS, SearchKeyInput, SearchKeyValue, search_profiles
+from resolvers.search import SearchKeyInput, search_profiles
 from resolvers.types.company import Company
 from resolvers.types.enums import BooleanOperator
 from resolvers.types.node import Node
@@ -52,14 +56,18 @@ class Query(ContactQueries, AttributeQueries, InsightQueries, MergeQueries, Feed
 
     @strawberry.field(graphql_type=Profile | None, description="One profile; null when there is none, or it is not yours to see.")
     async def profile(self, info: Info, by: Annotated[ProfileRef, strawberry.argument(description="Which one.")]) -> Any:
-        require(info.context.principal, Action.READ_PROFILE)
+        if not may(info.context.principal, Action.READ_PROFILE):
+            return await _granted_profile(info.context, by)
         key = await find_profile_id(info.context, by)
         return None if key is None else await info.context.loaders.profile.load(key)
 
     @strawberry.field(graphql_type=list[Profile | None], description="Up to 100 at once, in the order asked; null where none is visible.")
     async def profiles(self, info: Info, by: Annotated[list[ProfileRef], strawberry.argument(description="Which ones.")]) -> Any:
-        require(info.context.principal, Action.READ_PROFILE)
+        if not may(info.context.principal, Action.ASSOCIATE_CONTACT):
+            require(info.context.principal, Action.READ_PROFILE)
         _at_most(by, "by")
+        if not may(info.context.principal, Action.READ_PROFILE):
+            return await asyncio.gather(*(_granted_profile(info.context, one) for one in by), return_exceptions=True)
         keys = await find_profile_ids(info.context, by)
         wanted = [key for key in keys if not isinstance(key, BaseException) and key is not None]
         found = dict(zip(wanted, await info.context.loaders.profile.load_many(wanted), strict=True))
@@ -78,13 +86,25 @@ class Query(ContactQueries, AttributeQueries, InsightQueries, MergeQueries, Feed
         return await search_profiles(info.context, keys, operator, text, PageArgs.check(first, after))
 
     @strawberry.field(graphql_type=list[SearchKey], description="Keys that searchProfiles offers, in the order of a drop-down.")
-    def search_keys(self) -> list[SearchKeyValue]:
-        return list(SEARCH_KEYS)
+    def search_keys(self, info: Info) -> list[search_model.SearchKey]:
+        return search_model.search_keys(info.context.configuration)
 
     @strawberry.field(graphql_type=Company | None, description="A company by its id.")
     async def company(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id.")]) -> Any:  # noqa: A002
         require(info.context.principal, Action.READ_PROFILE)
         return await info.context.loaders.company.load(parse_id(id, "com")[0])
+
+
+async def _granted_profile(context: OperationContext, by: ProfileRef) -> Any:
+    """A profile for a viewer who may not read profiles as such, but this one, for the sake of an open contact; Forbidden in every other case.
+
+    Only an id or a contact can name it: whether a phone or an e-mail is somebody's is itself not for this viewer to know.
+    """
+    if by.id is not None or by.contact_id is not None:
+        key = await find_profile_id(context, by)
+        if key is not None and await granted(context, key):
+            return await context.loaders.profile.load(key)
+    return require(context.principal, Action.READ_PROFILE)
 
 
 def _at_most(values: list[Any], argument: str) -> None:

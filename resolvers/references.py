@@ -1,4 +1,4 @@
-"""From what a client calls a profile to its id: an id, an identifier, a phone or an e-mail.
+"""From what a client calls a profile to its id: an id, an identifier, a phone, an e-mail, or a live contact.
 
 Owns the meaning of `ProfileRef`. A value that several profiles have is an error that says so; a value that none has finds nothing, exactly like
 a profile of another workspace. Called by root fields.
@@ -6,16 +6,33 @@ a profile of another workspace. Called by root fields.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from gateway.engine.context import OperationContext
-from gateway.errors import AmbiguousReference, BadUserInput
+from gateway.errors import AmbiguousReference, BadUserInput, GatewayError
 from gateway.identity import EMAIL, PHONE, normalize_email, normalize_identifier, normalize_phone, normalize_type
+from gateway.loaders.contacts import ContactLoaders
 from gateway.model.ids import parse_id
 from gateway.sources.contract import LookupKey
+from resolvers.contact_view import find_contact
 from resolvers.inputs.profile import ProfileRef
 
 __all__ = ["find_owners", "find_profile_id", "find_profile_ids"]
+
+
+@dataclass(frozen=True, slots=True)
+class _LiveContact:
+    contact_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """A value under every look-up key it may be kept under: a SENSITIVE one under a hash per secret."""
+
+    keys: tuple[LookupKey, ...]
 
 
 async def find_profile_id(context: OperationContext, by: ProfileRef) -> UUID | None:
@@ -28,35 +45,53 @@ async def find_profile_id(context: OperationContext, by: ProfileRef) -> UUID | N
     target = _target(context, by)
     if isinstance(target, UUID):
         return target
-    found = await context.loaders.lookup.load(target)
-    if len(found) > 1:
-        raise AmbiguousReference(f"{len(found)} profiles have this {target.key}; use searchProfiles to choose one.", argument="by")
-    return found[0] if found else None
+    if isinstance(target, _LiveContact):
+        return await _caller(context, target)
+    return _owner(target, await _owners(context, [target]), argument="by")
 
 
 async def find_profile_ids(context: OperationContext, by: list[ProfileRef]) -> list[UUID | BaseException | None]:
     """The same for many, in order and in one look-up; what is wrong with one is its own element."""
-    targets: list[UUID | LookupKey | BaseException] = []
+    targets: list[UUID | _Ways | _LiveContact | BaseException] = []
     for reference in by:
         try:
             targets.append(_target(context, reference))
         except BadUserInput as error:
             targets.append(error)
-    keys = [target for target in targets if isinstance(target, LookupKey)]
-    answers = dict(zip(keys, await context.loaders.lookup.load_many(keys), strict=True))
+    owners = await _owners(context, [target for target in targets if isinstance(target, _Ways)])
+    contacts = list({target for target in targets if isinstance(target, _LiveContact)})
+    callers = dict(zip(contacts, await asyncio.gather(*(_caller(context, one) for one in contacts), return_exceptions=True), strict=True))
     found: list[UUID | BaseException | None] = []
     for target in targets:
-        if not isinstance(target, LookupKey):
-            found.append(target)
-            continue
-        answer = answers[target]
-        if isinstance(answer, BaseException):
-            found.append(answer)
-        elif len(answer) > 1:
-            found.append(AmbiguousReference(f"{len(answer)} profiles have this {target.key}; use searchProfiles to choose one."))
+        if isinstance(target, _LiveContact):
+            found.append(callers[target])
+        elif isinstance(target, _Ways):
+            try:
+                found.append(_owner(target, owners))
+            except GatewayError as error:
+                found.append(error)
         else:
-            found.append(answer[0] if answer else None)
+            found.append(target)
     return found
+
+
+async def _owners(context: OperationContext, targets: Sequence[_Ways]) -> Mapping[LookupKey, Sequence[UUID] | BaseException]:
+    keys = list(dict.fromkeys(key for target in targets for key in target.keys))
+    return dict(zip(keys, await context.loaders.lookup.load_many(keys), strict=True))
+
+
+def _owner(target: _Ways, owners: Mapping[LookupKey, Sequence[UUID] | BaseException], argument: str | None = None) -> UUID | None:
+    found: dict[UUID, None] = {}
+    for key in target.keys:
+        answer = owners[key]
+        if isinstance(answer, BaseException):
+            raise answer
+        found.update(dict.fromkeys(answer))
+    if len(found) > 1:
+        raise AmbiguousReference(
+            f"{len(found)} profiles have this {target.keys[0].key}; use searchProfiles to choose one.", argument=argument
+        )
+    return next(iter(found), None)
 
 
 async def find_owners(context: OperationContext, by: list[ProfileRef]) -> list[UUID | BadUserInput | None]:
@@ -78,16 +113,28 @@ def _is_there(profile: object) -> bool:
     return profile is not None
 
 
-def _target(context: OperationContext, by: ProfileRef) -> UUID | LookupKey:
+async def _caller(context: OperationContext, target: _LiveContact) -> UUID | None:
+    """From whom the contact is: its association, else the only profile it may be from."""
+    contact = await find_contact(context, target.contact_id)
+    if contact is None or contact.profile_id is not None:
+        return None if contact is None else contact.profile_id
+    candidates = await context.loaders.of(ContactLoaders).candidates.load(target.contact_id)
+    return candidates[0].profile_id if len(candidates) == 1 else None
+
+
+def _target(context: OperationContext, by: ProfileRef) -> UUID | _Ways | _LiveContact:
     if by.id is not None:
         return parse_id(by.id, "prf", "by.id")[0]
+    if by.contact_id is not None:
+        return _LiveContact(parse_id(by.contact_id, "con", "by.contactId")[0])
     try:
         if by.phone is not None:
-            return LookupKey(PHONE, normalize_phone(by.phone, context.services.default_region))
+            return _Ways((LookupKey(PHONE, normalize_phone(by.phone, context.services.default_region)),))
         if by.email is not None:
-            return LookupKey(EMAIL, normalize_email(by.email))
+            return _Ways((LookupKey(EMAIL, normalize_email(by.email)),))
         if by.identifier is not None:
-            return LookupKey(normalize_type(by.identifier.type), normalize_identifier(by.identifier.value))
+            kind, value = normalize_type(by.identifier.type), normalize_identifier(by.identifier.value)
+            return _Ways(tuple(LookupKey(*way) for way in context.keys.of_identifier(kind, value)))
     except BadUserInput as error:
         raise BadUserInput(error.message, argument="by") from None
-    raise BadUserInput("Name the profile by exactly one of id, identifier, phone or email.", argument="by")
+    raise BadUserInput("Name the profile by exactly one of id, identifier, phone, email or contactId.", argument="by")

@@ -14,15 +14,17 @@ from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectT
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.field import StrawberryField
 
-from gateway.model import activity, company, note, profile, source
-from resolvers import events, payloads
+from gateway.model import activity, attribute, audit, company, contact, layout, merge, note, profile, source
+from resolvers import payloads
 from resolvers.batching import BATCH
+from resolvers.events import values as events
 from resolvers.mutation import Mutation
 from resolvers.query import Query
 from resolvers.subgraph import annotated
 from resolvers.subscription import Subscription
-from resolvers.types.activity import ExternalActivity, Interaction
+from resolvers.types.activity import ChangeItem, ExternalActivity, Interaction, Message, NoteItem
 from resolvers.types.contact_point import ShownIdentifier, ShownPoint
+from resolvers.types.insight import InterestTriggered
 from resolvers.types.node import DuplicateIdentifierError, InputError, StaleVersionError
 from resolvers.types.scalars import SCALARS
 
@@ -34,14 +36,30 @@ TYPE_OF: dict[type, str] = {
     ShownIdentifier: "Identifier",
     note.Note: "Note",
     company.Company: "Company",
+    contact.Contact: "Contact",
     source.Source: "Source",
+    attribute.AttributeDefinition: "AttributeDefinition",
+    layout.Layout: "Layout",
+    merge.MergeRecord: "MergeRecord",
+    merge.MergeProposal: "MergeProposal",
     activity.Interaction: "Interaction",
     activity.ExternalActivity: "ExternalActivity",
+    activity.Message: "Message",
+    activity.NoteItem: "NoteItem",
+    activity.ChangeItem: "ChangeItem",
+    audit.ChangeRecord: "Change",
+    activity.InterestTriggered: "InterestTriggered",
     events.ReadyEvent: "StreamReady",
     events.GapEvent: "StreamGap",
     events.GoAwayEvent: "StreamGoAway",
     events.ProfileEvent: "ProfileUpdated",
+    events.MergedEvent: "ProfileMerged",
+    events.ErasedEvent: "ProfileErased",
+    events.ViewersEvent: "ViewersChanged",
     events.ItemEvent: "TimelineItemUpserted",
+    events.RemovedEvent: "TimelineItemRemoved",
+    events.ContactEvent: "ContactChanged",
+    events.SourceEvent: "SourceChanged",
     payloads.InputProblem: "InputError",
     payloads.StaleVersion: "StaleVersionError",
     payloads.DuplicateIdentifier: "DuplicateIdentifierError",
@@ -56,7 +74,17 @@ def _strawberry_schema() -> strawberry.Schema:
         Query,
         Mutation,
         Subscription,
-        types=[Interaction, ExternalActivity, InputError, StaleVersionError, DuplicateIdentifierError],
+        types=[
+            Interaction,
+            ExternalActivity,
+            Message,
+            InterestTriggered,
+            NoteItem,
+            ChangeItem,
+            InputError,
+            StaleVersionError,
+            DuplicateIdentifierError,
+        ],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
     for kind in schema._schema.type_map.values():  # noqa: SLF001  # Strawberry keeps the core schema to itself

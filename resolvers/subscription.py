@@ -10,12 +10,17 @@ import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
 from gateway.auth.policy import Action, require
-from gateway.errors import BadUserInput
+from gateway.errors import BadUserInput, Forbidden
 from gateway.model.ids import parse_id
 from resolvers.batching import Info
-from resolvers.events import profile_events, timeline_events
-from resolvers.inputs.timeline import TimelineFilter, timeline_filter
-from resolvers.types.live import ProfileEvent, TimelineEvent
+from resolvers.events.desk import contact_events, may_watch_contacts
+from resolvers.events.profile import profile_events
+from resolvers.events.sources import source_events
+from resolvers.events.timeline import timeline_events
+from resolvers.inputs.timeline import TimelineFilter
+from resolvers.timeline import timeline_filter_for
+from resolvers.types.enums import ContactState
+from resolvers.types.live import ContactEvent, ProfileEvent, SourceEvent, TimelineEvent
 from resolvers.types.profile import Profile
 from resolvers.types.scalars import StreamCursor
 
@@ -60,6 +65,40 @@ class Subscription:
         require(info.context.principal, Action.SUBSCRIBE)
         require(info.context.principal, Action.READ_TIMELINE)
         key = parse_id(profile_id, "prf", "profileId")[0]
-        async with aclosing(timeline_events(info.context, key, timeline_filter(filter), after)) as events:
+        chosen = await timeline_filter_for(info.context, filter)
+        async with aclosing(timeline_events(info.context, key, chosen, after)) as events:
+            async for event in events:
+                yield event
+
+    @strawberry.subscription(
+        graphql_type=ContactEvent,
+        description="Screen pop: fires at OFFERED, before the agent accepts, and at each match/association change.",
+    )
+    async def contact_events(
+        self,
+        info: Info,
+        agent_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Whose desk; absent: yours. Another's takes contact:read:all.")
+        ] = None,
+        states: Annotated[list[ContactState] | None, strawberry.argument(description="Only contacts in these states.")] = None,
+        after: After = None,
+    ) -> AsyncGenerator[Any, None]:
+        principal = info.context.principal
+        agent = principal.subject if agent_id is None else str(agent_id)
+        require(principal, Action.SUBSCRIBE)
+        if agent != principal.subject:
+            require(principal, Action.READ_ALL_CONTACTS)
+        elif not may_watch_contacts(principal, agent):
+            raise Forbidden("These credentials do not allow this: the scope contact:associate is missing.", scope="contact:associate")
+        chosen = None if states is None else frozenset(states)
+        async with aclosing(contact_events(info.context, agent, chosen, after)) as events:
+            async for event in events:
+                yield event
+
+    @strawberry.subscription(graphql_type=SourceEvent, description="How the sources of your workspace stand, whenever that changes.")
+    async def source_events(self, info: Info, after: After = None) -> AsyncGenerator[Any, None]:
+        require(info.context.principal, Action.SUBSCRIBE)
+        require(info.context.principal, Action.ADMINISTER)
+        async with aclosing(source_events(info.context, after)) as events:
             async for event in events:
                 yield event

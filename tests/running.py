@@ -59,6 +59,7 @@ class Gateway:
 
     command: Path
     data_dir: Path
+    config: Path | None = None
     port: int = 0
     url: str = ""
     process: subprocess.Popen[str] | None = None
@@ -73,6 +74,8 @@ class Gateway:
         """Start and wait until it listens; the port stays the same from then on."""
         arguments = ["serve", "--dev", "--port", str(self.port), "--data-dir", str(self.data_dir)]
         environment = {**_clean_environment(), "GATEWAY_LOG_FORMAT": "json"}
+        if self.config is not None:
+            environment["GATEWAY_CONFIG"] = str(self.config)
         self.process = subprocess.Popen(
             [self.command, *arguments], stderr=subprocess.PIPE, text=True, env=environment, cwd=self.data_dir.parent
         )
@@ -115,6 +118,12 @@ class Gateway:
         assert "errors" not in answer, answer
         data: dict[str, Any] = answer["data"]
         return data
+
+    def change(self, token: str, document: str, **variables: Any) -> dict[str, Any]:
+        """The payload of one mutation over HTTP; an error or a refusal fails the test."""
+        (payload,) = self.query(token, document, **variables).values()
+        assert payload["userErrors"] == [], payload
+        return dict(payload)
 
     def track(self, key: str, *events: dict[str, Any]) -> dict[str, Any]:
         """Send events through the tracking API; its answer, which must be a full success."""

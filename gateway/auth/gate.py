@@ -12,6 +12,7 @@ from typing import Final
 from gateway.auth.keys import KeyKind, KeyRing
 from gateway.auth.policy import ROLE_SCOPES
 from gateway.auth.principal import Principal
+from gateway.auth.revocation import Revocations
 from gateway.auth.tokens import TokenVerifier
 from gateway.auth.workspaces import Workspaces
 from gateway.errors import Unauthenticated
@@ -27,8 +28,9 @@ _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | r
 class Gate:
     """Authenticates; every refusal is Unauthenticated."""
 
-    def __init__(self, verifier: TokenVerifier, keyring: KeyRing, workspaces: Workspaces) -> None:
+    def __init__(self, verifier: TokenVerifier, keyring: KeyRing, workspaces: Workspaces, revocations: Revocations | None = None) -> None:
         self._verifier = verifier
+        self._revocations = revocations
         self._keyring = keyring
         self._workspaces = workspaces
 
@@ -46,7 +48,7 @@ class Gate:
             return await self._by_key(KeyKind.PARTNER, credential)
         claims = self._verifier.verify(credential)
         scopes = ROLE_SCOPES[claims.role]
-        return Principal(
+        principal = Principal(
             workspace_id=await self._workspaces.by_key(claims.workspace),
             workspace_key=claims.workspace,
             subject=claims.subject,
@@ -55,7 +57,9 @@ class Gate:
             scopes=scopes if claims.scopes is None else scopes & claims.scopes,
             expires_at=claims.expires_at,
             source=None,
+            issued_at=claims.issued_at,
         )
+        return self._current(principal)
 
     async def authenticate_write(self, basic_user: str | None) -> Principal:
         """Who sends events with this write key: the user name of HTTP Basic, as Segment's libraries send it, or `writeKey` of the body.
@@ -68,4 +72,9 @@ class Gate:
     async def _by_key(self, kind: KeyKind, text: str) -> Principal:
         if not text.startswith(f"pgw_{kind}_"):
             raise Unauthenticated("The key is not valid.")
-        return await self._keyring.verify(text)
+        return self._current(await self._keyring.verify(text))
+
+    def _current(self, principal: Principal) -> Principal:
+        if self._revocations is not None and self._revocations.covers(principal):
+            raise Unauthenticated("These credentials were taken back by an administrator; get new ones.")
+        return principal

@@ -15,6 +15,7 @@ from typing import Final
 from gateway.auth.principal import Principal, Role
 from gateway.errors import Forbidden
 from gateway.model.actor import ActorKind
+from gateway.model.contact import Contact, ContactPermissions
 from gateway.model.note import Note
 from gateway.model.permissions import ProfilePermissions
 from gateway.model.profile import MaskState
@@ -23,13 +24,17 @@ __all__ = [
     "PARTNER_GRANTS",
     "ROLE_SCOPES",
     "Action",
+    "contact_permissions",
+    "is_agent_of",
     "mask_email",
     "mask_of",
     "mask_phone",
     "mask_text",
     "may",
     "may_edit_note",
+    "oversees_contacts",
     "permissions",
+    "readable_contact",
     "require",
 ]
 
@@ -177,6 +182,29 @@ def permissions(principal: Principal) -> ProfilePermissions:
         add_note=may(principal, Action.ADD_NOTE),
         reveal_sensitive=may(principal, Action.REVEAL_SENSITIVE),
         erase=may(principal, Action.ERASE_PROFILE),
+    )
+
+
+def oversees_contacts(principal: Principal) -> bool:
+    """Whether the principal has to do with contacts of every agent: a supervisor, or a routing system (a key that opens and closes contacts)."""
+    return may(principal, Action.READ_ALL_CONTACTS) or (may(principal, Action.WRITE_CONTACT) and principal.actor.kind not in _PEOPLE)
+
+
+def is_agent_of(principal: Principal, contact: Contact) -> bool:
+    """Whether the contact is the principal's own; a key that happens to be called like an agent is somebody else."""
+    return contact.agent is not None and contact.agent.id == principal.subject and principal.actor.kind in _PEOPLE
+
+
+def readable_contact(principal: Principal, contact: Contact) -> bool:
+    """Whether the principal may see the contact: its agent, and whoever oversees contacts. To others it is not there."""
+    return is_agent_of(principal, contact) or oversees_contacts(principal)
+
+
+def contact_permissions(principal: Principal, contact: Contact) -> ContactPermissions:
+    """What the principal may do with a contact it can see."""
+    return ContactPermissions(
+        associate=contact.is_open and may(principal, Action.ASSOCIATE_CONTACT) and readable_contact(principal, contact),
+        create_profile=may(principal, Action.CREATE_PROFILE),
     )
 
 

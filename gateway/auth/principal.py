@@ -6,7 +6,7 @@ Made by `gate` and `keys` alone; the workspace comes from the credential, never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
@@ -44,7 +44,8 @@ class Principal:
     """`subject` names the person or key within the workspace; `scopes` are final (already narrowed by the credential).
 
     `expires_at` is when the credential ends, None never happens for credentials of today; `source` is the source key that the events of a
-    write key count as. Equal principals have equal rights, so a principal may be part of a cache key.
+    write key count as; `issued_at` is when it was made, None where it does not say. Equal principals have equal rights, so a principal may be
+    part of a cache key.
     """
 
     workspace_id: UUID
@@ -55,6 +56,7 @@ class Principal:
     scopes: frozenset[str]
     expires_at: datetime | None
     source: str | None
+    issued_at: datetime | None = field(default=None, compare=False)
 
     @property
     def actor(self) -> Actor:

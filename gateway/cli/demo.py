@@ -31,6 +31,8 @@ __all__ = ["demo", "prepare"]
 _KEY_LIFETIME: Final = timedelta(days=7)
 """A write key is made at each start, since none can be shown twice."""
 _TOKEN_LIFETIME: Final = timedelta(hours=12)
+_CONFIG: Final = Path(__file__).parent / "sample" / "demo.toml"
+"""What the made-up shop configured; GATEWAY_CONFIG takes its place."""
 _QUERY: Final = """query Screen($email: EmailAddress!) {
   profile(by: {email: $email}) {
     id displayName lifecycle mainCompany { name } streamCursor
@@ -39,8 +41,15 @@ _QUERY: Final = """query Screen($email: EmailAddress!) {
       nodes { displayName displayValue provenance { source { displayName } } conflicts { value lostBecause } }
     }
     notes(first: 2) { nodes { body author { displayName } } }
+    attributes { definition { displayName } displayValue }
+    interests(first: 3) { nodes { topic score } }
+    mergeProposals { rule profiles { displayName } }
     timeline(last: 3) { nodes { title occurredAt } }
   }
+}"""
+_DESK: Final = """{
+  viewer { actor { displayName } streamCursor
+    contacts { state match channel address profile { displayName } candidates { score matchedOn { key displayValue } profile { displayName } } } }
 }"""
 
 
@@ -56,11 +65,14 @@ def demo(
 ) -> None:
     """Run the gateway with a demo workspace and live events until Ctrl-C."""
     from gateway.app import serve
+    from gateway.cli.rehearsal import Rehearsal
     from gateway.cli.runtime import held_postgres, read_settings, refuse_exposure
     from gateway.cli.sample.residents import user_ids
     from gateway.cli.ticker import Ticker
 
     settings = read_settings(dev=True, host=host, port=port, data_dir=data_dir)
+    if settings.config is None:
+        settings = settings.model_copy(update={"config": _CONFIG})
     if "log_level" not in settings.model_fields_set:
         settings = settings.model_copy(update={"log_level": "warning"})  # what is printed here shall not scroll away
     refuse_exposure(settings)
@@ -71,8 +83,10 @@ def demo(
             _welcome(placed, base_url, write_key)
             if not no_ticker:
                 ticker = Ticker(base_url, write_key, user_ids())
-                running.callback(ticker.stop)
-                ticker.start()
+                rehearsal = Rehearsal(base_url, write_key, _players(placed))
+                for player in (ticker, rehearsal):
+                    running.callback(player.stop)
+                    player.start()
             if seconds is not None:
                 running.enter_context(_alarm(seconds))
 
@@ -116,6 +130,20 @@ async def _populate(database: Database) -> None:
         await connection.close()
 
 
+def _players(settings: Settings) -> dict[str, str]:
+    """Tokens of those whom the demo plays."""
+    from gateway.auth.development import DevelopmentKeys
+    from gateway.auth.principal import Role
+    from gateway.cli.sample.vocabulary import AGENTS
+
+    signer = DevelopmentKeys.open(settings.data_dir).signer(settings.jwt_audience)
+    who = {"routing": (Role.ADMIN, "routing", "Routing system"), "agent": (Role.AGENT, *AGENTS[0][:2])}
+    return {
+        name: signer.sign(DEVELOPMENT_WORKSPACE[0], subject, role, name=shown, lifetime=_TOKEN_LIFETIME)
+        for name, (role, subject, shown) in who.items()
+    }
+
+
 def _welcome(settings: Settings, base_url: str, write_key: str) -> None:
     """Everything a newcomer needs, in the order of need; no line is broken, whatever the width, so that commands can be pasted."""
     from rich.console import Console
@@ -155,6 +183,9 @@ def _welcome(settings: Settings, base_url: str, write_key: str) -> None:
         console.print(secret, markup=False)
     console.print("\n[bold]Ask for a customer[/]")
     console.print(f"curl -s {base_url}/graphql {json_type} --header 'authorization: Bearer {agent}' --data '{body}'", markup=False)
+    console.print("\n[bold]See the agent's desk[/]: a call or a chat comes in every few seconds; contactEvents pushes each step")
+    desk = json.dumps({"query": " ".join(_DESK.split())})
+    console.print(f"curl -s {base_url}/graphql {json_type} --header 'authorization: Bearer {agent}' --data '{desk}'", markup=False)
     console.print("\n[bold]Send an event[/] as the customer's website would; whoever subscribed to timelineEvents sees it at once")
     console.print(f"curl -s {base_url}/v1/track --user '{write_key}:' {json_type} --data '{tracked}'\n", markup=False)
 

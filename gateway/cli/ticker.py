@@ -6,24 +6,20 @@ come the whole way. Must not touch the database. Called by `demo`.
 
 from __future__ import annotations
 
-import http.client
-import json
 import threading
-from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import cycle
 from random import Random
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import uuid4
 
+from gateway.cli.caller import Caller, basic
 from gateway.cli.sample.happenings import event, page_view
 
 __all__ = ["Ticker", "made_up_call"]
 
 _EVERY: Final = 2.0
-_TIMEOUT: Final = 5.0
 _TRAITS: Final = ("basket_items", "visits_30_days", "minutes_30_days")
 
 
@@ -34,8 +30,8 @@ class Ticker:
     """
 
     def __init__(self, base_url: str, write_key: str, user_ids: Sequence[str], every: float = _EVERY) -> None:
-        self._address = urlsplit(base_url)
-        self._authorization = "Basic " + b64encode(f"{write_key}:".encode()).decode()
+        self._caller = Caller(base_url)
+        self._authorization = basic(write_key)
         self._user_ids = user_ids
         self._every = every
         self._stop = threading.Event()
@@ -49,7 +45,7 @@ class Ticker:
         """End, after the call that is under way."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(_TIMEOUT)
+            self._thread.join(15)
 
     def _run(self) -> None:
         rng = Random()  # noqa: S311  # made-up data
@@ -57,18 +53,7 @@ class Ticker:
         while not self._stop.wait(self._every):
             turn = next(turns)
             call, body = made_up_call(rng, rng.choice(self._user_ids) if turn is None else self._user_ids[0], turn)
-            self._send(call, body)
-
-    def _send(self, call: str, body: dict[str, Any]) -> None:
-        connection = http.client.HTTPConnection(self._address.hostname or "", self._address.port, timeout=_TIMEOUT)
-        headers = {"authorization": self._authorization, "content-type": "application/json"}
-        try:
-            connection.request("POST", f"/v1/{call}", json.dumps(body), headers)
-            connection.getresponse().read()
-        except (OSError, http.client.HTTPException):
-            pass  # the gateway is busy or going; the next event finds out
-        finally:
-            connection.close()
+            self._caller.post(f"/v1/{call}", self._authorization, body)
 
 
 def made_up_call(rng: Random, user_id: str, call: str | None = None) -> tuple[str, dict[str, Any]]:

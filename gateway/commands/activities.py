@@ -11,13 +11,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from gateway.auth.policy import Action
+from gateway.auth.policy import Action, may
 from gateway.auth.principal import Principal
-from gateway.commands.tracking import Activity, Event, take_in
+from gateway.commands.denied import DENIED, denied
+from gateway.commands.insights import ConsentSignal
+from gateway.commands.tracking import Activity, Event, take_in, understood
 from gateway.commands.unit import Writer
 from gateway.commands.validation import json_problem, text_problem
-from gateway.errors import BadUserInput, Problem
+from gateway.errors import BadUserInput, Problem, Rejected
 from gateway.model.activity import TimelineKind
+from gateway.model.configuration import Configuration
 
 __all__ = ["EARLIEST", "LATEST_AHEAD", "MAX_ACTIVITIES", "NewActivity", "moment_problem", "record_activities"]
 
@@ -42,7 +45,7 @@ class NewActivity:
 
 
 async def record_activities(
-    writer: Writer, principal: Principal, source: str, activities: Sequence[NewActivity]
+    writer: Writer, principal: Principal, source: str, activities: Sequence[NewActivity], configuration: Configuration
 ) -> tuple[int, int, list[Problem]]:
     """Record what is valid; the counts of new and repeated ones, and a problem for each that was refused.
 
@@ -59,11 +62,26 @@ async def record_activities(
             code, message, name = wrong
             problems.append(Problem(code, message, ("activities", str(index), name)))
             continue
+        forbidden = _denied(configuration, given)
+        if forbidden is not None:
+            problems.append(Problem(DENIED, forbidden[1], ("activities", str(index), forbidden[0])))
+            continue
         assert isinstance(given.profile, UUID)
         activity = Activity(TimelineKind.EXTERNAL, given.type.strip(), given.properties or {}, given.account)
-        events.append(Event(given.message_id, given.occurred_at, (), profile_id=given.profile, activity=activity))
-    accepted, duplicates = await take_in(writer, principal, source, events, Action.RECORD_ACTIVITIES)
-    return accepted, duplicates, problems
+        try:
+            activity, signal = understood(activity)
+        except Rejected as refused:
+            problems += [Problem(one.code, one.message, ("activities", str(index), *(one.path or ()))) for one in refused.problems]
+            continue
+        if isinstance(signal, ConsentSignal) and not may(principal, Action.SET_CONSENT):
+            problems.append(Problem("FORBIDDEN", "To record a consent takes the scope profile:write.", ("activities", str(index), "type")))
+            continue
+        events.append(Event(given.message_id, given.occurred_at, (), profile_id=given.profile, activity=activity, signal=signal))
+    taken = await take_in(writer, principal, source, events, Action.RECORD_ACTIVITIES)
+    for index, given in enumerate(activities):
+        if given.message_id in taken.ignored:
+            problems.append(Problem("NOT_FOUND", "There is no such profile.", ("activities", str(index), "profile")))
+    return taken.accepted, taken.duplicates, problems
 
 
 def moment_problem(at: datetime) -> str | None:
@@ -72,6 +90,15 @@ def moment_problem(at: datetime) -> str | None:
         return "It cannot have happened before 1970."
     if at > datetime.now(UTC) + LATEST_AHEAD:
         return "It lies more than a day in the future; check the sender's clock."
+    return None
+
+
+def _denied(configuration: Configuration, given: NewActivity) -> tuple[str, str] | None:
+    """The field that must not be stored, and why."""
+    for name, value in (("type", given.type), ("account", given.account), ("properties", given.properties)):
+        message = denied(configuration, value)
+        if message is not None:
+            return name, message
     return None
 
 

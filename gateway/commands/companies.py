@@ -11,9 +11,11 @@ from uuid import UUID
 
 from gateway.auth.policy import Action, require
 from gateway.auth.principal import Principal
+from gateway.commands.standing import absent
 from gateway.commands.unit import Receipt, Unit, Writer
 from gateway.commands.validation import text_problem
 from gateway.errors import Problem, Rejected
+from gateway.model.audit import ChangeAction, FieldChange
 from gateway.model.change import Position
 from gateway.model.ids import uuid7
 from gateway.sources.native import profile_of
@@ -55,12 +57,11 @@ async def add_to_company(
         else:
             assert name is not None
             company = await _company_named(unit, name)
+        before = await _members(unit, profile_id)
         added = bool(await unit.fetch("insert_memberships", [profile_id], [company]))
         promoted = make_main and await _make_main(unit, profile_id, company)
         if added or promoted:
-            new_main = promoted or company == await _main(unit, profile_id)  # a first company is the main one by itself
-            await unit.connection.execute(SQL["touch_profile"], unit.workspace, profile_id)
-            unit.profile_changed(profile_id, "companies", *(["mainCompany"] if new_main else []))
+            await _log(unit, profile_id, before)  # a first company is the main one by itself
         return Receipt(profile_id, company, profile)
 
     return await writer.run(principal, work)
@@ -76,17 +77,15 @@ async def remove_from_company(writer: Writer, principal: Principal, profile_id: 
 
     async def work(unit: Unit) -> Receipt:
         await _lock(unit, profile_id)
+        before = await _members(unit, profile_id)
         gone = await unit.fetchrow("delete_membership", profile_id, company_id)
         if gone is None:
             raise Rejected(Problem("NOT_FOUND", "The profile does not belong to such a company.", ("companyId",)))
-        fields = ["companies"]
         if gone["is_main"]:
-            fields.append("mainCompany")
             oldest = await unit.fetchrow("oldest_membership", profile_id)
             if oldest is not None:
                 await _make_main(unit, profile_id, oldest["company_id"])
-        await unit.connection.execute(SQL["touch_profile"], unit.workspace, profile_id)
-        unit.profile_changed(profile_id, *fields)
+        await _log(unit, profile_id, before)
         return Receipt(profile_id, company_id)
 
     return await writer.run(principal, work)
@@ -102,9 +101,9 @@ async def set_main_company(writer: Writer, principal: Principal, profile_id: UUI
 
     async def work(unit: Unit) -> Receipt:
         profile = await _lock(unit, profile_id)
+        before = await _members(unit, profile_id)
         if await _make_main(unit, profile_id, company_id):
-            await unit.connection.execute(SQL["touch_profile"], unit.workspace, profile_id)
-            unit.profile_changed(profile_id, "companies", "mainCompany")
+            await _log(unit, profile_id, before)
         return Receipt(profile_id, company_id, profile)
 
     return await writer.run(principal, work)
@@ -113,7 +112,7 @@ async def set_main_company(writer: Writer, principal: Principal, profile_id: UUI
 async def _lock(unit: Unit, profile_id: UUID) -> Position:
     row = await unit.fetchrow("lock_profile", profile_id)
     if row is None:
-        raise Rejected(Problem("NOT_FOUND", "There is no such profile.", ("profileId",)))
+        raise await absent(unit, profile_id, "profileId")
     return profile_of(row).position
 
 
@@ -126,8 +125,25 @@ async def _company_named(unit: Unit, name: str) -> UUID:
     return found
 
 
-async def _main(unit: Unit, profile_id: UUID) -> UUID | None:
-    return next((row["id"] for row in await unit.fetch("memberships_by_profile", [profile_id]) if row["is_main"]), None)
+_Members = dict[UUID, tuple[str, bool]]
+"""Company → its name, and whether it is the main one."""
+
+
+async def _members(unit: Unit, profile_id: UUID) -> _Members:
+    return {row["id"]: (row["name"], row["is_main"]) for row in await unit.fetch("memberships_by_profile", [profile_id])}
+
+
+async def _log(unit: Unit, profile_id: UUID, before: _Members) -> None:
+    """Count the version, and say in the log and in the audit what became of the profile's companies."""
+    now = await _members(unit, profile_id)
+    changes = [FieldChange("companies", before[key][0], None) for key in before.keys() - now.keys()]
+    changes += [FieldChange("companies", None, now[key][0]) for key in now.keys() - before.keys()]
+    was, is_now = (next(((key, name) for key, (name, main) in members.items() if main), (None, None)) for members in (before, now))
+    if was[0] != is_now[0]:
+        changes.append(FieldChange("mainCompany", was[1], is_now[1]))
+    await unit.connection.execute(SQL["touch_profile"], unit.workspace, profile_id)
+    change_id = unit.record(profile_id, ChangeAction.UPDATED, *changes)
+    unit.profile_changed(profile_id, "companies", *(["mainCompany"] if was[0] != is_now[0] else []), item_id=change_id)
 
 
 async def _make_main(unit: Unit, profile_id: UUID, company_id: UUID) -> bool:

@@ -12,9 +12,16 @@ from uuid import UUID
 from gateway.auth.principal import Principal
 from gateway.commands import companies, notes
 from gateway.commands.activities import NewActivity, record_activities
+from gateway.commands.consents import ConsentCommands
+from gateway.commands.contacts import ContactCommands
 from gateway.commands.dependencies import Dependencies
-from gateway.commands.profiles import NewProfile, ProfileChanges, create_profile, update_profile
+from gateway.commands.layouts import LayoutCommands
+from gateway.commands.merging import MergeCommands
+from gateway.commands.preferences import PreferenceCommands
+from gateway.commands.privacy import PrivacyCommands
+from gateway.commands.profiles import NewProfile, ProfileChanges, create_profile, fingerprint, update_profile
 from gateway.commands.unit import Idempotency, Receipt, Writer
+from gateway.commands.verification import VerificationCommands
 from gateway.configuration import Configurations
 from gateway.errors import BadUserInput, Problem
 from gateway.model.source import Source
@@ -32,14 +39,22 @@ class Commands:
         self._native = native
         self._region = region
         self.bound = Dependencies(writer, native, region, configurations, vault)
+        self.layouts = LayoutCommands(self.bound)
+        self.preferences = PreferenceCommands(self.bound)
+        self.consents = ConsentCommands(self.bound)
+        self.contacts = ContactCommands(self.bound)
+        self.merging = MergeCommands(self.bound)
+        self.privacy = PrivacyCommands(self.bound)
+        self.verification = VerificationCommands(self.bound)
 
     async def create_profile(self, principal: Principal, new: NewProfile, key: str | None) -> Receipt:
         """See `profiles.create_profile`."""
-        return await create_profile(self.writer, principal, new, self._region, _idempotency(key, "createProfile", new))
+        idempotency = None if key is None else _idempotency(key, "createProfile", fingerprint(self.bound, principal, new))
+        return await create_profile(self.bound, principal, new, idempotency)
 
     async def update_profile(self, principal: Principal, changes: ProfileChanges) -> Receipt:
         """See `profiles.update_profile`."""
-        return await update_profile(self.writer, principal, changes, self._region)
+        return await update_profile(self.bound, principal, changes)
 
     async def add_to_company(
         self, principal: Principal, profile_id: UUID, company_id: UUID | None, company_name: str | None, *, make_main: bool
@@ -57,10 +72,14 @@ class Commands:
         """See `companies.set_main_company`."""
         return await companies.set_main_company(self.writer, principal, profile_id, company_id)
 
-    async def add_note(self, principal: Principal, profile_id: UUID, body: str, is_pinned: bool, key: str | None) -> Receipt:
+    async def add_note(
+        self, principal: Principal, profile_id: UUID, body: str, is_pinned: bool, key: str | None, contact_id: UUID | None = None
+    ) -> Receipt:
         """See `notes.add_note`."""
-        idempotency = _idempotency(key, "addNote", [profile_id, body, is_pinned])
-        return await notes.add_note(self.writer, principal, profile_id, body, is_pinned=is_pinned, idempotency=idempotency)
+        idempotency = _idempotency(key, "addNote", [profile_id, body, is_pinned, contact_id])
+        return await notes.add_note(
+            self.writer, principal, profile_id, body, is_pinned=is_pinned, idempotency=idempotency, contact_id=contact_id
+        )
 
     async def update_note(
         self, principal: Principal, ref: tuple[UUID, UUID], body: str | None, is_pinned: bool | None, expected_version: int | None
@@ -79,7 +98,8 @@ class Commands:
     ) -> tuple[int, int, list[Problem]]:
         """See `activities.record_activities`; `given`: each input with the profile it was found to mean, or why it can mean none."""
         new = [NewActivity(owner, one.type, one.occurred_at, one.message_id, one.account, one.properties) for owner, one in given]
-        return await record_activities(self.writer, principal, principal.source or self._native.key, new)
+        configuration = self.bound.configurations.of(principal.workspace_key)
+        return await record_activities(self.writer, principal, principal.source or self._native.key, new, configuration)
 
 
 def _idempotency(key: str | None, command: str, given: Any) -> Idempotency | None:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from gateway.auth.policy import Action, may_edit_note, require
+from gateway.auth.policy import Action, may_edit_note, readable_contact, require
 from gateway.auth.principal import Principal
-from gateway.commands.profiles import not_found, stale
+from gateway.commands.denied import refuse_denied
+from gateway.commands.profiles import stale
+from gateway.commands.standing import absent
 from gateway.commands.unit import Idempotency, Receipt, Unit, Writer
 from gateway.commands.validation import Problems
 from gateway.errors import Problem, Rejected
+from gateway.model.audit import ChangeAction, FieldChange
 from gateway.model.ids import uuid7
 from gateway.model.note import MAX_NOTE_BYTES, Note
 from gateway.model.source import Source
+from gateway.records.contacts import contact_of
 from gateway.sources.native import note_of, profile_of
 from gateway.storage.queries import SQL
 
@@ -23,24 +27,34 @@ __all__ = ["add_note", "delete_note", "update_note"]
 
 
 async def add_note(
-    writer: Writer, principal: Principal, profile_id: UUID, body: str, *, is_pinned: bool, idempotency: Idempotency | None
+    writer: Writer,
+    principal: Principal,
+    profile_id: UUID,
+    body: str,
+    *,
+    is_pinned: bool,
+    idempotency: Idempotency | None,
+    contact_id: UUID | None = None,
 ) -> Receipt:
-    """A new note on a profile; the receipt's entity is the note.
+    """A new note on a profile; the receipt's entity is the note. `contact_id`: the contact during which it is written.
 
     Raises:
         Forbidden: without `note:write`.
-        Rejected: NOT_FOUND, REQUIRED or INVALID (16 KiB at most).
+        Rejected: NOT_FOUND (the profile, or a contact that the principal can see), REQUIRED, INVALID (16 KiB at most) or SENSITIVE_DATA_REJECTED.
     """
     require(principal, Action.ADD_NOTE)
     text = _checked(body)
     actor = principal.actor
 
     async def work(unit: Unit) -> Receipt:
+        refuse_denied(unit.configuration, text, "input", "body")
+        if contact_id is not None:
+            await _seen_contact(unit, contact_id)
         note_id = uuid7()
         author = actor.id, actor.display_name, actor.kind.value
-        if await unit.fetchrow("insert_note", profile_id, note_id, text, is_pinned, *author) is None:
-            raise Rejected(not_found("profile", "profileId"))
-        unit.profile_changed(profile_id, "notes")
+        if await unit.fetchrow("insert_note", profile_id, note_id, text, is_pinned, *author, contact_id) is None:
+            raise await absent(unit, profile_id, "input", "profileId")
+        unit.profile_changed(profile_id, "notes", item_id=note_id)
         return Receipt(profile_id, note_id)
 
     return await writer.run(principal, work, idempotency)
@@ -59,12 +73,13 @@ async def update_note(
     """Change one's own note; None keeps, and what is the same already is no change.
 
     Raises:
-        Rejected: NOT_FOUND, NOT_YOUR_NOTE, STALE_VERSION (with the note as it is), REQUIRED or INVALID.
+        Rejected: NOT_FOUND, NOT_YOUR_NOTE, STALE_VERSION (with the note as it is), REQUIRED, INVALID or SENSITIVE_DATA_REJECTED.
     """
     require(principal, Action.ADD_NOTE)
     text = None if body is None else _checked(body)
 
     async def work(unit: Unit) -> Receipt:
+        refuse_denied(unit.configuration, text, "input", "body")
         note = await _own_note(unit, ref, source, "input", "id")
         if expected_version is not None and note.version != expected_version:
             raise Rejected(stale(note, note.version))
@@ -72,14 +87,14 @@ async def update_note(
             profile = await unit.fetchrow("lock_profile", ref[0])
             return Receipt(*ref, None if profile is None else profile_of(profile).position)
         await unit.connection.execute(SQL["update_note"], unit.workspace, *ref, text, is_pinned)
-        unit.profile_changed(ref[0], "notes")
+        unit.profile_changed(ref[0], "notes", item_id=ref[1], is_new=False)
         return Receipt(*ref)
 
     return await writer.run(principal, work)
 
 
 async def delete_note(writer: Writer, principal: Principal, source: Source, ref: tuple[UUID, UUID]) -> Receipt:
-    """Remove one's own note; its text is gone for good.
+    """Remove one's own note; its text is gone for good, and the audit keeps only that there was one.
 
     Raises:
         Rejected: NOT_FOUND or NOT_YOUR_NOTE.
@@ -87,18 +102,26 @@ async def delete_note(writer: Writer, principal: Principal, source: Source, ref:
     require(principal, Action.ADD_NOTE)
 
     async def work(unit: Unit) -> Receipt:
-        await _own_note(unit, ref, source, "id")
+        note = await _own_note(unit, ref, source, "id")
         await unit.connection.execute(SQL["delete_note"], unit.workspace, *ref)
-        unit.profile_changed(ref[0], "notes")
+        change_id = unit.record(ref[0], ChangeAction.NOTE_DELETED, FieldChange("notes", note.id))  # that it was there, never what it said
+        unit.profile_changed(ref[0], "notes", item_id=change_id)
+        unit.item_removed(*ref, source.key)
         return Receipt(*ref)
 
     return await writer.run(principal, work)
 
 
+async def _seen_contact(unit: Unit, contact_id: UUID) -> None:
+    row = await unit.fetchrow("live_contacts_by_id", [contact_id])
+    if row is None or not readable_contact(unit.principal, contact_of(row)):
+        raise Rejected(Problem("NOT_FOUND", "There is no such contact.", ("input", "contactId")))
+
+
 async def _own_note(unit: Unit, ref: tuple[UUID, UUID], source: Source, *path: str) -> Note:
     row = await unit.fetchrow("lock_note", *ref)
     if row is None:
-        raise Rejected(Problem("NOT_FOUND", "There is no such note.", path))
+        raise await absent(unit, ref[0], *path, what="note")
     note = note_of(row, source)
     if not may_edit_note(unit.principal, note):
         raise Rejected(Problem("NOT_YOUR_NOTE", f"Only {note.author.display_name} or a supervisor may change this note.", path))

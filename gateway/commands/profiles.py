@@ -1,52 +1,64 @@
 """Create and update profiles: names, attributes, contact points, identifiers.
 
-Owns the rules of the two commands. Called by resolvers' mutations through `Commands`.
+Owns the rules of the two commands and their entries in the audit. Called by resolvers' mutations through `Commands`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
-
 from gateway.auth.policy import Action, require
 from gateway.auth.principal import Principal
+from gateway.commands.association import associate_created
+from gateway.commands.attribute_index import reindexed
+from gateway.commands.attributes import check_attributes, write_attributes
+from gateway.commands.denied import DENIED, denied
+from gateway.commands.dependencies import Dependencies
+from gateway.commands.differences import reach_differences
+from gateway.commands.proposals import propose
 from gateway.commands.reach import ContactPointChange, IdentifierChange, check_reach, remove_reach, write_reach
-from gateway.commands.unit import Idempotency, Receipt, Unit, Writer
-from gateway.commands.validation import Problems, json_element
-from gateway.errors import Problem, Rejected
+from gateway.commands.standing import absent
+from gateway.commands.tombstones import lift
+from gateway.commands.unit import Idempotency, Receipt, Unit
+from gateway.commands.validation import Problems
+from gateway.errors import BadUserInput, Problem, Rejected
+from gateway.identity import EMAIL, PHONE, lookup_key, normalize_type
+from gateway.model.audit import ChangeAction, FieldChange
+from gateway.model.configuration import Configuration
 from gateway.model.ids import uuid7
 from gateway.model.profile import ProfileLifecycle
-from gateway.model.trait import known_trait
 from gateway.sources.native import profile_of
-from gateway.storage.database import columns
 from gateway.storage.queries import SQL
 
-__all__ = ["NewProfile", "ProfileChanges", "create_profile", "not_found", "stale", "update_profile"]
+__all__ = ["NewProfile", "ProfileChanges", "create_profile", "fingerprint", "stale", "update_profile"]
 
 _LONGEST_NAME = 200
-_MOST_TRAITS = 500
 _NATIVE: Final = "native"
+_NEW: Final = ProfileLifecycle.PROSPECT
 
 
 @dataclass(frozen=True, slots=True)
 class NewProfile:
-    """Input of `create_profile`; only `first_name` is required."""
+    """Input of `create_profile`; only `first_name` is required. `contact_id`: the live contact that the new profile is from."""
 
     first_name: str
     last_name: str | None = None
     contact_points: Sequence[ContactPointChange] = ()
     identifiers: Sequence[IdentifierChange] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    contact_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileChanges:
-    """Input of `update_profile`. `names` and `attributes` hold only what was given: absent keeps, None clears."""
+    """Input of `update_profile`. `names` and `attributes` hold only what was given: absent keeps, None clears.
+
+    `clears_lifecycle`: the client asked to take the lifecycle away, which cannot be.
+    """
 
     profile_id: UUID
     expected_version: int | None = None
@@ -57,68 +69,113 @@ class ProfileChanges:
     remove_contact_points: Sequence[UUID] = ()
     add_identifiers: Sequence[IdentifierChange] = ()
     remove_identifiers: Sequence[UUID] = ()
+    clears_lifecycle: bool = False
 
 
-async def create_profile(
-    writer: Writer, principal: Principal, new: NewProfile, region: str | None, idempotency: Idempotency | None
-) -> Receipt:
+async def create_profile(dependencies: Dependencies, principal: Principal, new: NewProfile, idempotency: Idempotency | None) -> Receipt:
     """A new profile.
 
     Raises:
         Forbidden: without `profile:create`.
-        Rejected: invalid input, or an identifier that another profile has (TAKEN, with that profile's id).
+        Rejected: INVALID, REQUIRED, READ_ONLY, SENSITIVE_DATA_REJECTED, or an identifier that another profile has (TAKEN, with its id).
     """
     require(principal, Action.CREATE_PROFILE)
+    configuration, region = dependencies.configurations.of(principal.workspace_key), dependencies.region
     problems = Problems()
     first = problems.text(new.first_name, _LONGEST_NAME, "firstName")
     if first is None and not problems.found:
         problems.add("REQUIRED", "A profile needs a first name.", "firstName")
     last = problems.text(new.last_name, _LONGEST_NAME, "lastName")
-    _check_attributes(problems, new.attributes)
+    _check_denied(problems, configuration, {"firstName": first, "lastName": last})
+    _check_denied_reach(problems, configuration, new.contact_points, new.identifiers, "contactPoints", "identifiers")
+    attributes = check_attributes(problems, configuration, new.attributes, region)
     reach = check_reach(problems, new.contact_points, new.identifiers, region, "contactPoints", "identifiers")
     problems.refuse()
     edited = ",".join(name for name, value in (("first_name", first), ("last_name", last)) if value)
 
     async def work(unit: Unit) -> Receipt:
         profile_id = uuid7()
-        await unit.fetch("insert_profiles", [profile_id], ["PROSPECT"], [first], [last], [edited])
-        await write_reach(unit, profile_id, reach, _NATIVE)
+        await unit.fetch("insert_profiles", [profile_id], [_NEW.value], [first], [last], [edited])
+        await write_reach(unit, profile_id, reach, _NATIVE, dependencies.vault)
+        await lift(unit, dependencies.vault, reach)
         fields = ["firstName", "lastName", *reach.fields()]
-        if await _write_attributes(unit, profile_id, new.attributes):
+        changed = [FieldChange(name, None, value) for name, value in (("firstName", first), ("lastName", last)) if value]
+        changed.append(FieldChange("lifecycle", None, _NEW.value))
+        if reach.points or reach.identifiers:
+            changed += reach_differences(unit.configuration, (), await unit.fetch("contacts_by_profile", [profile_id]))
+        async with reindexed(unit, dependencies.vault, [profile_id], attributes):
+            written = await write_attributes(unit, dependencies.vault, profile_id, attributes)
+        if written:
             fields.append("traits")
-        unit.profile_changed(profile_id, *fields)
+        change_id = unit.record(profile_id, ChangeAction.CREATED, *changed, *written)
+        unit.profile_changed(profile_id, *fields, item_id=change_id)
+        if reach.points:
+            await propose(unit, [profile_id])
+        if new.contact_id is not None:
+            await associate_created(unit, new.contact_id, profile_id)
         return Receipt(profile_id)
 
-    return await writer.run(principal, work, idempotency)
+    return await dependencies.writer.run(principal, work, idempotency)
 
 
-async def update_profile(writer: Writer, principal: Principal, changes: ProfileChanges, region: str | None) -> Receipt:
+def fingerprint(dependencies: Dependencies, principal: Principal, new: NewProfile) -> NewProfile:
+    """The input as an idempotency key is kept with: a plain hash of a SENSITIVE value could be guessed, so the vault's stands for it."""
+    sensitive = dependencies.configurations.of(principal.workspace_key).sensitive
+
+    def hashed(key: str, value: Any) -> str:
+        return dependencies.vault.blind(principal.workspace_id, f"input:{key}", json.dumps(value, sort_keys=True))
+
+    identifiers = []
+    for one in new.identifiers:
+        try:
+            guarded = normalize_type(one.type) in sensitive
+        except BadUserInput:
+            guarded = False  # it will be refused
+        identifiers.append(replace(one, value=hashed("identifier", one.value)) if guarded else one)
+    attributes = {key: hashed(key, value) if key in sensitive else value for key, value in new.attributes.items()}
+    return replace(new, identifiers=identifiers, attributes=attributes)
+
+
+async def update_profile(dependencies: Dependencies, principal: Principal, changes: ProfileChanges) -> Receipt:
     """Change what was given and nothing else.
 
     Raises:
         Forbidden: without `profile:write`.
-        Rejected: NOT_FOUND, STALE_VERSION (with the profile as it is), INVALID or TAKEN.
+        Rejected: NOT_FOUND, MERGE_CONFLICT (it was merged away), STALE_VERSION (with the profile as it is), INVALID, READ_ONLY,
+            SENSITIVE_DATA_REJECTED or TAKEN.
     """
     require(principal, Action.UPDATE_PROFILE)
+    configuration, region = dependencies.configurations.of(principal.workspace_key), dependencies.region
     problems = Problems()
     names = {key: problems.text(value, _LONGEST_NAME, _camel(key)) for key, value in changes.names.items()}
-    _check_attributes(problems, changes.attributes)
-    reach = check_reach(problems, changes.upsert_contact_points, changes.add_identifiers, region, "upsertContactPoints", "addIdentifiers")
+    if changes.clears_lifecycle:
+        problems.add("INVALID", "A profile always has a lifecycle: leave the field out to keep it.", "lifecycle")
+    _check_denied(problems, configuration, {_camel(key): value for key, value in names.items()})
+    given = changes.upsert_contact_points, changes.add_identifiers
+    _check_denied_reach(problems, configuration, *given, "upsertContactPoints", "addIdentifiers")
+    attributes = check_attributes(problems, configuration, changes.attributes, region)
+    reach = check_reach(problems, *given, region, "upsertContactPoints", "addIdentifiers")
     problems.refuse()
+    touches_reach = bool(reach.points or reach.identifiers or changes.remove_contact_points or changes.remove_identifiers)
 
     async def work(unit: Unit) -> Receipt:
         row = await unit.fetchrow("lock_profile", changes.profile_id)
         if row is None:
-            raise Rejected(not_found("profile", "id"))
+            raise await absent(unit, changes.profile_id, "input", "id")
         profile = profile_of(row)
         if changes.expected_version is not None and profile.version != changes.expected_version:
             raise Rejected(stale(profile, profile.version))
-        fields = [_camel(key) for key, value in names.items() if getattr(profile, key) != value]
+        changed = [FieldChange(_camel(key), getattr(profile, key), value) for key, value in names.items() if getattr(profile, key) != value]
         if changes.lifecycle is not None and profile.lifecycle is not changes.lifecycle:
-            fields.append("lifecycle")
+            changed.append(FieldChange("lifecycle", profile.lifecycle.value, changes.lifecycle.value))
+        fields = [change.field for change in changed]
+        before = await unit.fetch("contacts_by_profile", [profile.profile_id]) if touches_reach else ()
         fields += await remove_reach(unit, profile.profile_id, changes.remove_contact_points, changes.remove_identifiers)
-        fields += await write_reach(unit, profile.profile_id, reach, _NATIVE)
-        if await _write_attributes(unit, profile.profile_id, changes.attributes):
+        fields += await write_reach(unit, profile.profile_id, reach, _NATIVE, dependencies.vault)
+        await lift(unit, dependencies.vault, reach)
+        async with reindexed(unit, dependencies.vault, [profile.profile_id], attributes):
+            written = await write_attributes(unit, dependencies.vault, profile.profile_id, attributes)
+        if written:
             fields.append("traits")
         if fields:
             await unit.connection.execute(
@@ -129,15 +186,16 @@ async def update_profile(writer: Writer, principal: Principal, changes: ProfileC
                 changes.lifecycle.value if changes.lifecycle else None,
                 list(names),
             )
-            unit.profile_changed(profile.profile_id, *dict.fromkeys(fields))
+            if touches_reach:
+                after = await unit.fetch("contacts_by_profile", [profile.profile_id])
+                changed += reach_differences(unit.configuration, before, after)
+            change_id = unit.record(profile.profile_id, ChangeAction.UPDATED, *changed, *written)
+            unit.profile_changed(profile.profile_id, *dict.fromkeys(fields), item_id=change_id)
+            if reach.points and "contactPoints" in fields:
+                await propose(unit, [profile.profile_id])
         return Receipt(profile.profile_id, position=profile.position)
 
-    return await writer.run(principal, work)
-
-
-def not_found(what: str, *path: str) -> Problem:
-    """The one answer for what does not exist and for what belongs to somebody else."""
-    return Problem("NOT_FOUND", f"There is no such {what}.", ("input", *path) if path else None)
+    return await dependencies.writer.run(principal, work)
 
 
 def stale(current: object, version: int) -> Problem:
@@ -146,41 +204,33 @@ def stale(current: object, version: int) -> Problem:
     return Problem("STALE_VERSION", message, ("input", "expectedVersion"), current=current, current_version=version)
 
 
-def _check_attributes(problems: Problems, attributes: Mapping[str, Any]) -> None:
-    for key, value in attributes.items():
-        if not key or len(key) > 128:  # noqa: PLR2004  # as in validation.MAX_KEY
-            problems.add("INVALID", "An attribute's key has between 1 and 128 characters.", "attributes", key[:128])
-        else:
-            problems.json({key: value}, "attributes", key)
+def _check_denied(problems: Problems, configuration: Configuration, texts: Mapping[str, str | None]) -> None:
+    for name, text in texts.items():
+        refused = denied(configuration, text)
+        if refused:
+            problems.add(DENIED, refused, name)
 
 
-async def _write_attributes(unit: Unit, profile_id: UUID, attributes: Mapping[str, Any]) -> bool:
-    """Write what an agent set; null takes the agent's value away, so that a source's shows again. Whether anything changed."""
-    if not attributes:
-        return False
-    rows_now = await unit.fetch("traits_by_profile", [profile_id], list(attributes))
-    edited = {row["key"]: row["actor_id"] and _canonical(row["value"]) for row in rows_now if row["source"] == _NATIVE}
-    given = {key: value for key, value in attributes.items() if value is not None and edited.get(key) != _canonical(value)}
-    cleared = [key for key, value in attributes.items() if value is None and key in edited]
-    if cleared:
-        await unit.fetch("delete_traits", profile_id, _NATIVE, cleared)
-    if given:
-        now, actor = datetime.now(UTC), unit.principal.actor
-        rows = [
-            (profile_id, key, _NATIVE, json_element(value), kind.value, category, now, actor.id, actor.display_name, actor.kind.value)
-            for key, value in given.items()
-            for _, kind, category in (known_trait(key),)
-        ]
-        await unit.fetch("upsert_traits", *columns(rows))
-        count = await unit.fetchrow("count_traits", profile_id)
-        if count is not None and count[0] > _MOST_TRAITS:
-            raise Rejected(Problem("LIMIT_EXCEEDED", f"A profile has at most {_MOST_TRAITS} attributes.", ("input", "attributes")))
-    return bool(given or cleared)
-
-
-def _canonical(value: Any) -> bytes:
-    """Equal for equal JSON; Python's == takes true for 1."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+def _check_denied_reach(
+    problems: Problems,
+    configuration: Configuration,
+    points: Sequence[ContactPointChange],
+    identifiers: Sequence[IdentifierChange],
+    points_path: str,
+    identifiers_path: str,
+) -> None:
+    """A phone number or an e-mail is one or is refused as none; what goes everywhere else must not be a card."""
+    found: list[tuple[str, int, str, str | None]] = [(points_path, index, "label", point.label) for index, point in enumerate(points)]
+    found += [
+        (points_path, index, "value", point.value)
+        for index, point in enumerate(points)
+        if lookup_key(point.channel, point.custom_channel) not in {PHONE, EMAIL}
+    ]
+    found += [(identifiers_path, index, "value", one.value) for index, one in enumerate(identifiers)]
+    for name, index, part, text in found:
+        refused = denied(configuration, text)
+        if refused:
+            problems.add(DENIED, refused, name, index, part)
 
 
 def _camel(name: str) -> str:

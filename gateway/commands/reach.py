@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from gateway.commands.unit import Retry, Unit
+from gateway.commands.identifiers import write_identifiers
+from gateway.commands.unit import Unit
 from gateway.commands.validation import Problems
 from gateway.errors import Problem, Rejected
 from gateway.identity import lookup_key, normalize, normalize_identifier, normalize_type
@@ -17,6 +18,7 @@ from gateway.model.ids import uuid7
 from gateway.model.profile import Channel
 from gateway.storage.database import columns
 from gateway.storage.queries import SQL
+from gateway.vault import Vault
 
 __all__ = ["ContactPointChange", "IdentifierChange", "Reach", "check_reach", "remove_reach", "write_reach"]
 
@@ -93,14 +95,14 @@ def check_reach(
     return Reach(checked_points, checked_identifiers, identifiers_path)
 
 
-async def write_reach(unit: Unit, profile_id: UUID, reach: Reach, source: str) -> list[str]:
-    """Write what `check_reach` let through; the names on `Profile` that changed.
+async def write_reach(unit: Unit, profile_id: UUID, reach: Reach, source: str, vault: Vault | None = None) -> list[str]:
+    """Write what `check_reach` let through; the names on `Profile` that changed. SENSITIVE identifiers need the vault.
 
     Raises:
         Rejected: an identifier belongs to another profile (TAKEN), or a contact point to change is not this profile's (NOT_FOUND).
     """
     changed: list[str] = []
-    if reach.identifiers and await _write_identifiers(unit, profile_id, reach, source):
+    if reach.identifiers and await write_identifiers(unit, vault, profile_id, reach.identifiers, reach.identifiers_path, source):
         changed.append("identifiers")
     old = [(point, normalized) for point, normalized in reach.points if point.point_id is not None]
     new = [(point, normalized) for point, normalized in reach.points if point.point_id is None]
@@ -137,29 +139,6 @@ async def _release(unit: Unit, profile_id: UUID, gone: set[tuple[str, str]]) -> 
     still = {(lookup_key(Channel(row["type"]), row["custom_channel"]), row["normalized"]) for row in kept if row["kind"] == "C"}
     if gone - still:
         await unit.connection.execute(SQL["release_lookups"], unit.workspace, profile_id, *columns(sorted(gone - still)))
-
-
-async def _write_identifiers(unit: Unit, profile_id: UUID, reach: Reach, source: str) -> bool:
-    wanted = [(kind, normalized, profile_id, True) for kind, _, normalized in dict.fromkeys(reach.identifiers)]
-    claimed = {(row["key"], row["value"]) for row in await unit.fetch("claim_lookups", *columns(wanted))}
-    missed = [(kind, value) for kind, value, _, _ in wanted if (kind, value) not in claimed]
-    if missed:
-        owners: dict[int, UUID] = {row["n"] - 1: row["profile_id"] for row in await unit.fetch("profile_ids_by_lookup", *columns(missed))}
-        problems = []
-        for index, (kind, value) in enumerate(missed):
-            owner = owners.get(index)
-            if owner is None:
-                raise Retry  # its holder has just let it go
-            if owner != profile_id:
-                place = next(n for n, (a, _, b) in enumerate(reach.identifiers) if (a, b) == (kind, value))
-                path = ("input", reach.identifiers_path, str(place), "value")
-                problems.append(Problem("TAKEN", f"Another profile has this {kind}.", path, existing=owner))
-        if problems:
-            raise Rejected(*problems)
-    rows = [(profile_id, uuid7(), kind, raw.strip(), value, source) for kind, raw, value in reach.identifiers if (kind, value) in claimed]
-    if rows:
-        await unit.fetch("insert_identifiers", *columns(rows))
-    return bool(rows)
 
 
 async def _add_points(unit: Unit, profile_id: UUID, points: Sequence[tuple[ContactPointChange, str]], source: str) -> bool:

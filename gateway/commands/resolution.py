@@ -7,8 +7,9 @@ Called by `tracking`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -36,17 +37,23 @@ class Bindings:
 
 
 async def resolve_profiles(
-    unit: Unit, keys: Sequence[tuple[Sequence[LookupKey], Sequence[LookupKey]]], named: Sequence[UUID | None]
+    unit: Unit,
+    keys: Sequence[tuple[Sequence[LookupKey], Sequence[LookupKey]]],
+    named: Sequence[UUID | None],
+    older: Mapping[LookupKey, Sequence[LookupKey]] = MappingProxyType({}),
 ) -> Bindings:
     """Find or invent the profile of each event; nothing is written.
 
-    `keys`: per event its identifiers, strongest first, and the contact values that may only find; `named`: the profile where it was given.
+    `keys`: per event its identifiers, strongest first, and the contact values that may only find; `named`: the profile where it was given;
+    `older`: under what else an identifier may have been kept (a SENSITIVE one, hashed under an earlier secret).
     """
-    wanted = list(dict.fromkeys(key for identifiers, hints in keys for key in (*identifiers, *hints)))
+    wanted = list(dict.fromkeys(one for identifiers, hints in keys for key in (*identifiers, *hints) for one in (key, *older.get(key, ()))))
     found: dict[LookupKey, list[UUID]] = {key: [] for key in wanted}
     if wanted:
         for row in await unit.fetch("first_owners_by_lookup", [key.key for key in wanted], [key.value for key in wanted]):
             found[wanted[row["n"] - 1]] = row["owners"]
+    for key, before in older.items():
+        found[key] = found[key] or next((found[one] for one in before if found[one]), [])
     owner = {key: profiles[0] for key, profiles in found.items() if len(profiles) == 1}
     taken = await _with_user_id(unit, {profile for profiles in found.values() for profile in profiles})
     bindings = Bindings()

@@ -13,13 +13,13 @@ import orjson
 
 from gateway.errors import BadUserInput, Problem, Rejected
 
-__all__ = ["MAX_JSON_BYTES", "Problems", "escapes_nul", "json_element", "json_problem", "text_problem"]
+__all__ = ["MAX_JSON_BYTES", "MAX_KEY", "Problems", "escapes_nul", "json_element", "json_problem", "text_problem"]
 
 MAX_JSON_BYTES = 32 * 1024
 """Bytes of one JSON value as stored."""
 _MAX_DEPTH = 16
 _MAX_KEYS = 200
-_MAX_KEY = 128
+MAX_KEY = 128
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -103,8 +103,8 @@ def _shape_problem(value: Any, depth: int) -> str | None:
     if isinstance(value, dict):
         if len(value) > _MAX_KEYS:
             return f"An object in the value has more than {_MAX_KEYS} keys."
-        if any(len(key) > _MAX_KEY for key in value):
-            return f"A key in the value is longer than {_MAX_KEY} characters."
+        if any(len(key) > MAX_KEY for key in value):
+            return f"A key in the value is longer than {MAX_KEY} characters."
         children: Any = value.values()
     elif isinstance(value, list):
         children = value

@@ -9,14 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.auth.gate import Gate
 from gateway.auth.principal import Principal
+from gateway.auth.rate import RateLimiter
+from gateway.auth.session import Session
 from gateway.configuration import Configurations
 from gateway.live.hub import Hub
+from gateway.live.presence import Presence
+from gateway.live.sources import SourceWatch
 from gateway.loaders.bundle import Loaders
 from gateway.model.configuration import Configuration
 from gateway.model.sealed import Sealer
+from gateway.records.keys import SearchedKeys
 from gateway.sources.registry import Registry
 from gateway.storage.database import Database
+from gateway.vault import Vault
 
 __all__ = ["OperationContext", "Services"]
 
@@ -32,24 +39,41 @@ class Services:
     default_region: str | None = None
     database: Database | None = None
     configurations: Configurations = field(default_factory=lambda: Configurations(Configuration()))
+    gate: Gate | None = None
+    rates: RateLimiter = field(default_factory=lambda: RateLimiter(0))
+    presence: Presence | None = None
+    watch: SourceWatch | None = None
+    vault: Vault | None = None
 
 
 class OperationContext:
-    """One operation's (or one live event's) surroundings."""
+    """One operation's (or one live event's) surroundings. `session`: the socket it runs on, None over HTTP."""
 
-    __slots__ = ("batches", "loaders", "principal", "services")
+    __slots__ = ("_principal", "batches", "loaders", "services", "session")
 
-    def __init__(self, principal: Principal, services: Services) -> None:
-        self.principal = principal
+    def __init__(self, principal: Principal, services: Services, session: Session | None = None) -> None:
+        self._principal = principal
         self.services = services
+        self.session = session
         self.loaders = Loaders(services.registry, principal.workspace_id, services.database)
         self.batches: dict[int, Any] = {}
         """The reference executor's gathering points, one per selection (see `resolvers.batching`)."""
 
     @property
+    def principal(self) -> Principal:
+        """Who is asking: on a socket, with the credentials it has now, also for what began with older ones."""
+        return self._principal if self.session is None else self.session.principal
+
+    @property
     def configuration(self) -> Configuration:
         """What the operator decided for the viewer's workspace."""
         return self.services.configurations.of(self.principal.workspace_key)
+
+    @property
+    def keys(self) -> SearchedKeys:
+        """Where values are found in the viewer's workspace."""
+        services = self.services
+        return SearchedKeys(self.configuration, self.principal.workspace_id, services.default_region, services.vault)
 
     def renew(self) -> None:
         """Forget what was read: a mutation changed it, and the next field of the same document must see that."""
@@ -58,4 +82,4 @@ class OperationContext:
 
     def fork(self) -> OperationContext:
         """The same surroundings with fresh loaders."""
-        return OperationContext(self.principal, self.services)
+        return OperationContext(self.principal, self.services, self.session)

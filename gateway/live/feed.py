@@ -24,13 +24,16 @@ from gateway.live.hub import Hub, Tail
 from gateway.model.change import ChangeKind, Entry, Position, StreamKey
 from gateway.observe import LIVE_GAPS
 
-__all__ = ["Gap", "GapReason", "Ready", "Update", "complete", "conflated", "patiently"]
+__all__ = ["START_PATIENCE", "Gap", "GapReason", "Ready", "Still", "Update", "complete", "conflated", "patiently"]
 
 _TOO_FAR = 1000
 """Most changes replayed to a client that comes back."""
 _BATCH = 100
-_START_PATIENCE = 10.0
+START_PATIENCE = 10.0
 """Seconds a new stream waits for a database that is away; one that runs already waits as long as its client does."""
+
+_LANDMARKS = frozenset({ChangeKind.MERGED, ChangeKind.ERASED})
+"""Entries that stand for themselves: what came before them and what comes after is not shown as one."""
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -74,6 +77,14 @@ class Update:
     actor_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Still:
+    """The reader was woken and the log is as it was: something beside it may have changed."""
+
+    position: Position
+    at: datetime
+
+
 async def complete(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGenerator[Ready | Gap | tuple[Position, Entry]]:
     """Every entry of a stream behind the cursor `after` (None: from now on), once, in order, until the reader closes it.
 
@@ -92,8 +103,12 @@ async def complete(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGener
                     yield Position(epoch.epoch, entry.seq), entry
 
 
-async def conflated(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGenerator[Ready | Gap | Update]:
+async def conflated(
+    hub: Hub, stream: StreamKey, after: str | None
+) -> AsyncGenerator[Ready | Gap | Still | Update | tuple[Position, Entry]]:
     """The state of a stream: after each change, or a burst of them, one update that stands for all. Never goes backwards.
+
+    A merge and an erasure come as entries of their own, between the updates of what came before and after them.
 
     Raises:
         CursorInvalid: `after` is not a cursor of this stream.
@@ -103,11 +118,28 @@ async def conflated(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGene
             if isinstance(item, Ready | Gap):
                 yield item
                 continue
-            epoch, entries = item
-            states = [entry for entry in entries if entry.kind is ChangeKind.PROFILE]
-            if states:
-                fields = tuple(dict.fromkeys(field for entry in states for field in entry.fields))
-                yield Update(Position(epoch.epoch, entries[-1].seq), states[-1].at, fields, states[-1].actor_id)
+            start, entries = item
+            if not entries:
+                yield Still(start, datetime.now(UTC))
+            burst: list[Entry] = []
+            for entry in entries:
+                if entry.kind not in _LANDMARKS:
+                    burst.append(entry)
+                    continue
+                if update := _together(start, burst):
+                    yield update
+                burst = []
+                yield Position(start.epoch, entry.seq), entry
+            if update := _together(start, burst):
+                yield update
+
+
+def _together(start: Position, burst: list[Entry]) -> Update | None:
+    states = [entry for entry in burst if entry.kind is ChangeKind.PROFILE]
+    if not states:
+        return None
+    fields = tuple(dict.fromkeys(field for entry in states for field in entry.fields))
+    return Update(Position(start.epoch, burst[-1].seq), states[-1].at, fields, states[-1].actor_id)
 
 
 async def patiently(call: Callable[[], Awaitable[T]], patience: float | None = None) -> T:
@@ -130,11 +162,13 @@ async def patiently(call: Callable[[], Awaitable[T]], patience: float | None = N
 
 
 async def _batches(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGenerator[Ready | Gap | tuple[Position, list[Entry]]]:
+    """An empty list means: woken, and nothing new."""
     tail = hub.acquire(stream)
+    woken = False
     try:
         generation = tail.generation
         bell = tail.bell
-        head = await patiently(tail.begin, _START_PATIENCE)
+        head = await patiently(tail.begin, START_PATIENCE)
         if head is None:
             return
         start = _decide(hub, stream, after, head)
@@ -152,6 +186,9 @@ async def _batches(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGener
             if whole:
                 yield Position(epoch, seq), whole
                 seq = whole[-1].seq
+            elif woken and not entries:
+                yield Position(epoch, seq), []
+            woken = False
             if len(whole) < len(entries):
                 head = await patiently(tail.begin)
                 if head is None:
@@ -160,6 +197,7 @@ async def _batches(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGener
                 epoch, seq = head.position.epoch, head.position.seq
             elif len(entries) < _BATCH:
                 await bell.wait()
+                woken = True
             # The bell is taken before the next read. The other way round, a change between the read and the taking would be slept through.
             bell = tail.bell
     finally:

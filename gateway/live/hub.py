@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -53,6 +53,10 @@ class Tail:
     def wake(self) -> None:
         """Something may have changed: let every reader look."""
         self._wakes += 1
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Ring the bell although the log is as it was: something beside it changed, which readers look at whenever they wake."""
         self.bell.set()
         self.bell = asyncio.Event()
 
@@ -121,6 +125,7 @@ class Hub:
         self._poll_interval = poll_interval
         self._tails: dict[StreamKey, Tail] = {}
         self._by_ring_key: dict[str, set[Tail]] = {}
+        self._listeners: dict[str, list[Callable[[], None]]] = {}
         self._poller: asyncio.Task[None] | None = None
 
     @property
@@ -161,6 +166,25 @@ class Hub:
                 del self._by_ring_key[key]
             STREAMS.set(len(self._tails))
 
+    def listen(self, name: StreamKey, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call this whenever the name is rung, or may have been; the function given back ends that. A name needs no log behind it."""
+        key = ring_key(name)
+        self._listeners.setdefault(key, []).append(callback)
+
+        def leave() -> None:
+            callbacks = self._listeners[key]
+            callbacks.remove(callback)
+            if not callbacks:
+                del self._listeners[key]
+
+        return leave
+
+    def nudge(self, stream: StreamKey) -> None:
+        """Let the readers of this stream here look beside the log; see `Tail.nudge`."""
+        tail = self._tails.get(stream)
+        if tail is not None:
+            tail.nudge()
+
     def ring(self, streams: Iterable[StreamKey]) -> None:
         """Tell every process, this one included, that these streams changed. Call it after the commit."""
         self._bus.ring(streams)
@@ -169,10 +193,13 @@ class Hub:
         if keys is None:
             for tail in list(self._tails.values()):
                 tail.wake()
+            for callbacks in list(self._listeners.values()):
+                _call(callbacks)
             return
         for key in keys:
             for tail in self._by_ring_key.get(key, ()):
                 tail.wake()
+            _call(self._listeners.get(key, ()))
 
     async def _poll(self) -> None:
         failed = False
@@ -205,3 +232,8 @@ class Hub:
                 tail.restart(head)
             else:
                 tail.observe(head)
+
+
+def _call(callbacks: Iterable[Callable[[], None]]) -> None:
+    for callback in tuple(callbacks):
+        callback()

@@ -1,29 +1,48 @@
 """The timeline: what happened between a customer and the company, in one total order.
 
-Owns the item shapes, their order `(occurred_at, source, id)` and the meaning of a timeline filter (pure; the native source says the same in
-SQL and the contract suite holds both to it). Called by sources, timeline, live and resolvers.
+Owns the order `(occurred_at, source, id)` and the meaning of a timeline filter (pure; the native source says the same in SQL and the contract
+suite holds both to it). The shapes of items are `gateway.model.item`'s and are had from here. Called by sources, timeline, live and resolvers.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final
-from uuid import UUID
+from typing import Any
 
-from gateway.errors import BadUserInput
-from gateway.model.actor import Actor
+from gateway.model.folding import folded, texts_of
+from gateway.model.item import (
+    ORIGIN_OF,
+    ActivityOrigin,
+    ChangeItem,
+    Direction,
+    ExternalActivity,
+    Interaction,
+    InterestTriggered,
+    Message,
+    NoteItem,
+    Sentiment,
+    TimelineItem,
+    TimelineKind,
+    WrapUp,
+    item_id,
+    parse_item_id,
+)
 from gateway.model.page import Connection
 from gateway.model.profile import Channel
-from gateway.model.source import Source
 
 __all__ = [
     "ActivityOrigin",
+    "ChangeItem",
     "Direction",
     "ExternalActivity",
     "Interaction",
+    "InterestTriggered",
+    "Message",
+    "MessagePage",
+    "NoteItem",
     "Place",
     "Sentiment",
     "SortDirection",
@@ -37,40 +56,6 @@ __all__ = [
     "parse_item_id",
     "place_of",
 ]
-
-
-class ActivityOrigin(Enum):
-    """Where something happened."""
-
-    CONTACT_CENTRE = "CONTACT_CENTRE"
-    EXTERNAL = "EXTERNAL"
-
-
-class TimelineKind(Enum):
-    """What sort of item it is."""
-
-    INTERACTION = "INTERACTION"
-    MESSAGE = "MESSAGE"
-    EXTERNAL = "EXTERNAL"
-    WEB = "WEB"
-    INTEREST = "INTEREST"
-    NOTE = "NOTE"
-    CHANGE = "CHANGE"
-
-
-class Direction(Enum):
-    """Who reached out."""
-
-    INBOUND = "INBOUND"
-    OUTBOUND = "OUTBOUND"
-
-
-class Sentiment(Enum):
-    """How the customer felt."""
-
-    POSITIVE = "POSITIVE"
-    NEUTRAL = "NEUTRAL"
-    NEGATIVE = "NEGATIVE"
 
 
 class SortDirection(Enum):
@@ -103,145 +88,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class WrapUp:
-    """What the agent recorded after the conversation."""
-
-    notes: str | None
-    topic: str | None
-    disposition_code: str | None
-    completed_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ExternalActivity:
-    """Something that happened outside the contact centre: an order, a registration, a page view (`kind` WEB)."""
-
-    profile_id: UUID
-    native_id: str
-    occurred_at: datetime
-    source: Source
-    kind: TimelineKind
-    type: str
-    account: str | None
-    properties: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        """The client's id."""
-        return item_id(self.profile_id, self.source.key, self.native_id)
-
-    @property
-    def origin(self) -> ActivityOrigin:
-        """Always EXTERNAL."""
-        return ActivityOrigin.EXTERNAL
-
-    @property
-    def title(self) -> str:
-        """One line for a list."""
-        if self.kind is TimelineKind.WEB:
-            page = self.properties.get("title") or self.properties.get("path") or self.properties.get("url")
-            return f"Viewed {page}" if page else self.type
-        return self.type
-
-    @property
-    def icon(self) -> str:
-        """A star marks what came from outside; page views have a globe."""
-        return "globe" if self.kind is TimelineKind.WEB else "star"
-
-
-_ICONS: Final = {
-    Channel.VOICE: "phone",
-    Channel.SMS: "message",
-    Channel.WHATSAPP: "message",
-    Channel.EMAIL: "mail",
-    Channel.CHAT: "chat",
-    Channel.VIDEO: "video",
-}
-
-
-_NOUNS: Final = {
-    Channel.VOICE: "call",
-    Channel.VIDEO: "video call",
-    Channel.SMS: "SMS conversation",
-    Channel.WHATSAPP: "WhatsApp conversation",
-    Channel.EMAIL: "e-mail",
-    Channel.MESSENGER: "Messenger conversation",
-    Channel.INSTAGRAM: "Instagram conversation",
-    Channel.X: "X conversation",
-    Channel.WEB: "web form",
-    Channel.CUSTOM: "conversation",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Interaction:
-    """One conversation between the customer and the contact centre."""
-
-    profile_id: UUID
-    native_id: str
-    occurred_at: datetime
-    source: Source
-    account: str | None
-    channel: Channel
-    direction: Direction
-    ended_at: datetime | None
-    queue: str | None
-    agent: Actor | None
-    outcome: str | None
-    summary: str | None
-    wrap_up: WrapUp | None
-    sentiment: Sentiment | None
-    attributes: dict[str, Any] | None
-    measures: dict[str, Any] | None
-    recording_url: str | None
-    type: str = "interaction"
-
-    @property
-    def id(self) -> str:
-        """The client's id."""
-        return item_id(self.profile_id, self.source.key, self.native_id)
-
-    @property
-    def kind(self) -> TimelineKind:
-        """Always INTERACTION."""
-        return TimelineKind.INTERACTION
-
-    @property
-    def origin(self) -> ActivityOrigin:
-        """Always CONTACT_CENTRE."""
-        return ActivityOrigin.CONTACT_CENTRE
-
-    @property
-    def started_at(self) -> datetime:
-        """When it began: its place on the timeline."""
-        return self.occurred_at
-
-    @property
-    def duration_seconds(self) -> int | None:
-        """Length of a call in whole seconds; null for anything that is not a call, or while it lasts."""
-        if self.ended_at is None or self.channel not in (Channel.VOICE, Channel.VIDEO):
-            return None
-        return int((self.ended_at - self.occurred_at).total_seconds())
-
-    @property
-    def title(self) -> str:
-        """One line for a list."""
-        return f"{self.direction.value.capitalize()} {_NOUNS.get(self.channel) or f'{self.channel.value.lower()} conversation'}"
-
-    @property
-    def icon(self) -> str:
-        """The channel's icon."""
-        return _ICONS.get(self.channel, "chat")
-
-
-TimelineItem = ExternalActivity | Interaction
-
-
-@dataclass(frozen=True, slots=True)
 class TimelinePage(Connection[TimelineItem]):
-    """A page of one profile's timeline, with the position of the profile's stream before it was read."""
+    """A page of one profile's timeline.
+
+    `stream_cursor`: the position of the profile's stream before it was read. `retained_since`: what is older was not kept; None: for ever.
+    """
 
     stream_cursor: str = ""
+    retained_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage(Connection[Message]):
+    """A page of one interaction's messages, oldest first."""
 
 
 def place_of(item: TimelineItem) -> Place:
@@ -249,12 +108,25 @@ def place_of(item: TimelineItem) -> Place:
     return Place(item.occurred_at, item.source.key, item.native_id)
 
 
+_SPOKEN = frozenset({TimelineKind.INTERACTION, TimelineKind.MESSAGE})
+"""Kinds that have a channel and a direction."""
+_HELD = frozenset({TimelineKind.INTERACTION})
+"""Kinds that have a queue and attributes."""
+_DONE_BY = frozenset({TimelineKind.INTERACTION, TimelineKind.NOTE, TimelineKind.CHANGE})
+"""Kinds of which an agent is known: who took it, wrote it, did it."""
+_OWN = frozenset({TimelineKind.NOTE, TimelineKind.CHANGE})
+"""Kinds that have neither a type nor an account."""
+_USUAL = frozenset({TimelineKind.INTERACTION, TimelineKind.EXTERNAL})
+
+
 @dataclass(frozen=True, slots=True)
 class TimelineFilter:
-    """Which items to show. Every given condition must hold; within a list any one suffices.
+    """Which items to show. Every given condition must hold; within a list any one suffices, but of `attributes` all.
 
-    DEFAULT: every inbound interaction, outbound calls, and external activities, but not page views. ALL: everything. NONE: nothing but what
-    `kinds` names.
+    DEFAULT: every inbound interaction, outbound calls, and external activities of `external_types` (None: of all), but no page views,
+    messages, interests, notes or changes. ALL: everything. NONE: nothing. Naming `kinds` replaces what a preset would choose.
+    `search`: text that the item must contain, in any case. `hidden`: kinds that the viewer may not see. `retained`: per kind the moment
+    before which nothing is kept; a pinned note is.
     """
 
     preset: TimelinePreset = TimelinePreset.DEFAULT
@@ -266,45 +138,109 @@ class TimelineFilter:
     accounts: tuple[str, ...] | None = None
     since: datetime | None = None
     until: datetime | None = None
+    agent_ids: tuple[str, ...] | None = None
+    queues: tuple[str, ...] | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    search: str | None = None
+    external_types: tuple[str, ...] | None = None
+    hidden: tuple[TimelineKind, ...] = ()
+    retained: tuple[tuple[TimelineKind, datetime], ...] = ()
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether DEFAULT chooses: kinds were not named."""
+        return self.preset is TimelinePreset.DEFAULT and self.kinds is None
+
+    def shows_kind(self, kind: TimelineKind) -> bool:
+        """Whether any item of the kind could be shown at all: cheap, and without the item."""
+        if kind in self.hidden or (self.kinds is not None and kind not in self.kinds):
+            return False
+        if self.kinds is None and self.preset is not TimelinePreset.ALL and (self.preset is TimelinePreset.NONE or kind not in _USUAL):
+            return False
+        return (
+            (self.origins is None or ORIGIN_OF[kind] in self.origins)
+            and ((self.channels is None and self.directions is None) or kind in _SPOKEN)
+            and ((self.queues is None and not self.attributes) or kind in _HELD)
+            and (self.agent_ids is None or kind in _DONE_BY)
+            and ((self.types is None and self.accounts is None) or kind not in _OWN)
+        )
+
+    @property
+    def shown_kinds(self) -> tuple[TimelineKind, ...]:
+        """Every kind of which something could be shown."""
+        return tuple(filter(self.shows_kind, TimelineKind))
+
+    def retained_since(self, kind: TimelineKind) -> datetime | None:
+        """The moment before which nothing of the kind is kept; None: for ever."""
+        return next((moment for known, moment in self.retained if known is kind), None)
 
     def matches(self, item: TimelineItem) -> bool:
         """Whether the item is shown."""
-        interaction = item if isinstance(item, Interaction) else None
         return (
-            self._in_preset(item, interaction)
-            and (self.kinds is None or item.kind in self.kinds)
-            and (self.channels is None or (interaction is not None and interaction.channel in self.channels))
-            and (self.directions is None or (interaction is not None and interaction.direction in self.directions))
-            and (self.origins is None or item.origin in self.origins)
+            self.shows_kind(item.kind)
+            and self._in_preset(item)
+            and self._in_time(item)
             and (self.types is None or item.type in self.types)
             and (self.accounts is None or item.account in self.accounts)
-            and (self.since is None or item.occurred_at >= self.since)
-            and (self.until is None or item.occurred_at < self.until)
+            and self._of_conversation(item)
+            and (self.agent_ids is None or _agent_of(item) in self.agent_ids)
+            and (self.search is None or _contains(item, self.search))
         )
 
-    def _in_preset(self, item: TimelineItem, interaction: Interaction | None) -> bool:
-        if self.preset is TimelinePreset.ALL:
+    def _in_preset(self, item: TimelineItem) -> bool:
+        if not self.is_usual:
             return True
-        if self.kinds is not None:
-            return True  # naming the kinds replaces what a preset would choose
-        if self.preset is TimelinePreset.NONE:
-            return False
-        if interaction is not None:
-            return interaction.direction is Direction.INBOUND or interaction.channel is Channel.VOICE
-        return item.kind is TimelineKind.EXTERNAL
+        if isinstance(item, Interaction):
+            return item.direction is Direction.INBOUND or item.channel is Channel.VOICE
+        return self.external_types is None or item.type in self.external_types
+
+    def _in_time(self, item: TimelineItem) -> bool:
+        at, kept = item.occurred_at, self.retained_since(item.kind)
+        return (
+            (self.since is None or at >= self.since)
+            and (self.until is None or at < self.until)
+            and (kept is None or at >= kept or (isinstance(item, NoteItem) and item.note.is_pinned))
+        )
+
+    def _of_conversation(self, item: TimelineItem) -> bool:
+        if isinstance(item, Interaction | Message):
+            if self.channels is not None and item.channel not in self.channels:
+                return False
+            if self.directions is not None and item.direction not in self.directions:
+                return False
+        if isinstance(item, Interaction):
+            known = item.attributes or {}
+            return (self.queues is None or item.queue in self.queues) and all(known.get(key) == value for key, value in self.attributes)
+        return True
 
 
-_ITEM_ID = re.compile(r"act_([0-9a-f]{32})\.([a-z][a-z0-9-]{0,31})\.(.{1,200})", re.ASCII)
+def _agent_of(item: TimelineItem) -> str | None:
+    if isinstance(item, Interaction):
+        return item.agent.id if item.agent is not None else None
+    if isinstance(item, NoteItem):
+        return item.note.author.id
+    return item.change.actor.id if isinstance(item, ChangeItem) else None
 
 
-def item_id(profile_id: UUID, source: str, native_id: str) -> str:
-    """The client's id of a timeline item."""
-    return f"act_{profile_id.hex}.{source}.{native_id}"
+def _contains(item: TimelineItem, text: str) -> bool:
+    wanted = folded(text)
+    return any(wanted in folded(one) for one in texts_of(list(_searched(item))))
 
 
-def parse_item_id(text: str) -> tuple[UUID, str, str]:
-    """Profile, source key and the source's own id in a timeline item's id; BadUserInput when it is none."""
-    match = _ITEM_ID.fullmatch(text)
-    if match is None:
-        raise BadUserInput("id is not the id of a timeline item; ids are opaque, pass them on as they were given.", argument="id")
-    return UUID(hex=match[1]), match[2], match[3]
+def _searched(item: TimelineItem) -> Iterator[Any]:
+    """What a search looks through: what is said, never whose values changed to what, so that a search tells nothing that is masked."""
+    match item:
+        case NoteItem():
+            yield item.note.body
+        case ChangeItem():
+            yield from ([one.field for one in item.change.fields], item.change.reason)
+        case Interaction():
+            yield from (item.type, item.summary, item.outcome, item.queue, item.agent and item.agent.display_name, item.attributes)
+            if item.wrap_up is not None:
+                yield from (item.wrap_up.notes, item.wrap_up.topic, item.wrap_up.disposition_code)
+        case Message():
+            yield from (item.type, item.text, item.author)
+        case InterestTriggered():
+            yield from (item.type, item.topic, item.category)
+        case _:
+            yield from (item.type, item.properties)

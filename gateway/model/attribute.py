@@ -10,8 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
+from typing import Any
 
-__all__ = ["AttributeDefinition", "AttributeType", "AttributeVisibility", "Sensitivity"]
+from gateway.model.profile import MaskState
+from gateway.model.trait import Provenance, display
+
+__all__ = ["AttributeDefinition", "AttributeType", "AttributeVisibility", "ProfileAttribute", "Sensitivity"]
 
 
 class AttributeType(Enum):
@@ -85,3 +89,24 @@ class AttributeDefinition:
         if locale is None:
             return self.name
         return self.names.get(locale) or self.names.get(locale.partition("-")[0]) or self.name
+
+    def is_called(self, part: str) -> bool:
+        """Whether the key or a label, in any locale, contains this (casefolded) text."""
+        return any(part in text.casefold() for text in (self.key, self.name, *self.names.values()))
+
+    def display(self, value: Any) -> str | None:
+        """A value as a person reads it: `12.5 EUR` for an amount with its currency."""
+        if self.type is AttributeType.MONEY and isinstance(value, dict) and {"amount", "currency"} == set(value):
+            return f"{display(value['amount'])} {value['currency']}"
+        return display(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileAttribute:
+    """One attribute of one profile as one viewer may see it; without a value, `value` and `display_value` are None."""
+
+    definition: AttributeDefinition
+    value: Any
+    display_value: str | None
+    mask: MaskState
+    provenance: Provenance | None

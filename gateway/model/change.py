@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import IntEnum
 from uuid import UUID, uuid5
 
-__all__ = ["Change", "ChangeKind", "Entry", "Position", "StreamKey", "desk_stream", "source_stream"]
+__all__ = ["REVOCATIONS", "Change", "ChangeKind", "Entry", "Position", "StreamKey", "desk_stream", "presence_stream", "source_stream"]
 
 
 class ChangeKind(IntEnum):
@@ -30,7 +30,7 @@ class ChangeKind(IntEnum):
     CONTACT = 6
     """On a desk's stream: a contact of the agent changed; `entity_id` is the contact."""
     SOURCE = 7
-    """On the workspace's stream of sources: `entity_source` changed its state."""
+    """On the workspace's stream of sources: `entity_source` changed its state, to the one that `fields` names (that is nobody's data)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,15 @@ def desk_stream(workspace_id: UUID, subject: str) -> StreamKey:
 def source_stream(workspace_id: UUID) -> StreamKey:
     """The stream of a workspace's sources: how they stand."""
     return StreamKey(workspace_id, uuid5(workspace_id, "sources"))
+
+
+def presence_stream(stream: StreamKey) -> StreamKey:
+    """What is rung when somebody comes to look at a profile, or leaves: a name for the bell, without a log."""
+    return StreamKey(stream.workspace_id, uuid5(stream.stream_id, "presence"))
+
+
+REVOCATIONS = StreamKey(UUID(int=0), uuid5(UUID(int=0), "revocations"))
+"""What is rung when credentials were revoked: one name for all workspaces."""
 
 
 @dataclass(frozen=True, slots=True)

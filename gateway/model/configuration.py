@@ -69,6 +69,7 @@ class IdentityRules:
     """When two profiles are proposed to be one person.
 
     `rules`: any of `email`, `phone`, `phone_and_name`, `alias`; `most_per_value`: a value that more profiles share says nothing about any;
+    `blocked_values`: phones and e-mails that say nothing however few share them (the switchboard, a placeholder);
     `strong_types`: identifiers that two different people never share, so profiles that differ on one are never joined automatically;
     `most_per_type`: identifiers of one type a profile may have.
     """
@@ -77,6 +78,7 @@ class IdentityRules:
     most_per_value: int = 5
     strong_types: tuple[str, ...] = ("user_id", "account_id", "ssn")
     most_per_type: int = 50
+    blocked_values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

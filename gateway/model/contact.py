@@ -18,7 +18,7 @@ from gateway.model.actor import Actor
 from gateway.model.ids import make_id
 from gateway.model.profile import Channel
 
-__all__ = ["MOVES", "Association", "Candidate", "Contact", "ContactPermissions", "ContactState", "MatchState"]
+__all__ = ["MOVES", "Association", "Candidate", "Contact", "ContactFilter", "ContactPermissions", "ContactState", "MatchState"]
 
 
 class ContactState(Enum):
@@ -53,7 +53,11 @@ class MatchState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One live contact. `profile_id` is its current association's; `normalized` is the address as it is compared."""
+    """One live contact.
+
+    `profile_id` is its current association's; `normalized` is the address as it is compared; `search_key` the search that its opener asked for
+    instead of the channel's: `{"key", "values"}`, the values as they are compared.
+    """
 
     contact_id: UUID
     version: int
@@ -72,12 +76,14 @@ class Contact:
     parent_id: UUID | None
     attributes: dict[str, Any] | None
     handoff_context: Any
+    search_key: dict[str, Any] | None
     summary: str | None
     wrap_up: dict[str, Any] | None
     unlink_reason: str | None
     interaction_id: UUID | None
     offered_at: datetime
     accepted_at: datetime | None
+    wrap_up_at: datetime | None
     closed_at: datetime | None
 
     @property
@@ -85,10 +91,18 @@ class Contact:
         """The client's id."""
         return make_id("con", self.contact_id)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still change."""
+        return self.state is not ContactState.CLOSED
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A profile a contact may be from. `matched_on`: (search key, normalized value); `score`: 1 for an exact value, less for a name."""
+    """A profile a contact may be from.
+
+    `matched_on`: (search key, normalized value; empty where the value is SENSITIVE); `score`: 1 for an exact value, less for a name.
+    """
 
     profile_id: UUID
     score: float
@@ -113,3 +127,16 @@ class ContactPermissions:
 
     associate: bool
     create_profile: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ContactFilter:
+    """Which contacts to list; every given condition must hold, within a list any one suffices. `since` is included, `until` is not."""
+
+    agents: tuple[str, ...] | None = None
+    queues: tuple[str, ...] | None = None
+    channels: tuple[Channel, ...] | None = None
+    states: tuple[ContactState, ...] | None = None
+    profile_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None

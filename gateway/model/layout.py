@@ -1,4 +1,7 @@
-"""Layouts: what a console shows of a profile, and in which order."""
+"""Layouts: what a console shows of a profile, and in which order; and what one agent made of it.
+
+Owns the shapes and the built-in layout. Called by records, commands and resolvers.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 
 from gateway.model.activity import SortDirection
 
-__all__ = ["DEFAULT_LAYOUT", "EVERY_TYPE", "Layout", "LayoutSection"]
+__all__ = ["DEFAULT_LAYOUT", "EVERY_TYPE", "UNTOUCHED", "Layout", "LayoutSection", "Preference"]
 
 EVERY_TYPE = "*"
 """In `external_activity_types`: all of them."""
@@ -54,3 +57,15 @@ DEFAULT_LAYOUT = Layout(
     SortDirection.ASC,
 )
 """Attributes, then companies, then notes: the order agents know from comparable products."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """The attributes an agent keeps in sight, in the agent's order; version 0 and no list before the agent first chose."""
+
+    version: int
+    visible: tuple[str, ...] | None
+
+
+UNTOUCHED = Preference(0, None)
+"""Of somebody who never chose."""

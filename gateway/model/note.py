@@ -20,7 +20,7 @@ MAX_NOTE_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One note; only its author (or a supervisor) may change it."""
+    """One note; only its author (or a supervisor) may change it. `contact_id`: the contact during which it was written."""
 
     profile_id: UUID
     note_id: UUID
@@ -31,6 +31,7 @@ class Note:
     created_at: datetime
     updated_at: datetime
     source: Source
+    contact_id: UUID | None = None
 
     @property
     def id(self) -> str:

@@ -133,6 +133,8 @@ class Identifier:
     is_verified: bool
     added_at: datetime
     source: Source | None
+    sealed: bool = False
+    """SENSITIVE: `raw` is a mask and `normalized` a hash."""
 
     @property
     def id(self) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gateway.model.actor import Actor, ActorKind
 from gateway.model.source import Source
@@ -22,11 +22,13 @@ from gateway.model.source import Source
 __all__ = [
     "WELL_KNOWN",
     "CategoryCount",
+    "Labelled",
     "Provenance",
     "Trait",
     "TraitCandidate",
     "TraitFact",
     "TraitKind",
+    "display",
     "known_trait",
     "merge_traits",
     "summarize",
@@ -66,6 +68,8 @@ class TraitFact:
     category: str | None
     confidence: float | None
     provenance: Provenance
+    sealed: bool = False
+    """The value is kept encrypted: `value` is None, though there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class TraitCandidate:
     value: Any
     provenance: Provenance
     lost_because: str
+    sealed: bool = False
 
     @property
     def display_value(self) -> str | None:
@@ -93,6 +98,7 @@ class Trait:
     confidence: float | None
     provenance: Provenance
     conflicts: tuple[TraitCandidate, ...] = ()
+    sealed: bool = False
 
     @property
     def display_name(self) -> str:
@@ -127,16 +133,27 @@ def display(value: Any) -> str | None:
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
-def merge_traits(facts: Iterable[TraitFact]) -> list[Trait]:
+def merge_traits(facts: Iterable[TraitFact], now: datetime | None = None) -> list[Trait]:
     """One trait per key, by key: an agent's explicit edit beats any source, then the higher source priority, then the later observation.
 
-    Ties fall to the source key, so the answer never depends on the order in which sources answered. Losers stay as `conflicts`.
+    Ties fall to the source key, so the answer never depends on the order in which sources answered. Losers stay as `conflicts`. A value that
+    expired before `now` (None: nothing expires) loses against any that lives, and a trait of expired values alone is none.
     """
-    ordered = sorted(facts, key=_rank)
-    return [_merge(list(group)) for _, group in groupby(ordered, key=attrgetter("key"))]
+    ordered = sorted(facts, key=partial(_rank, now))
+    groups = [list(group) for _, group in groupby(ordered, key=attrgetter("key"))]
+    return [_merge(group, now) for group in groups if not _expired(group[0], now)]
 
 
-def summarize(traits: Iterable[Trait], top: int = 3) -> list[CategoryCount]:
+class Labelled(Protocol):
+    """What a summary is made of."""
+
+    @property
+    def category(self) -> str | None: ...
+    @property
+    def display_name(self) -> str: ...
+
+
+def summarize(traits: Iterable[Labelled], top: int = 3) -> list[CategoryCount]:
     """Traits counted by category, largest first; those without one count as "Other"."""
     by_category: dict[str, list[str]] = {}
     for trait in traits:
@@ -156,23 +173,36 @@ def _explicit(fact: TraitFact) -> bool:
     return actor is not None and actor.kind in (ActorKind.AGENT, ActorKind.SUPERVISOR)
 
 
-def _rank(fact: TraitFact) -> tuple[str, bool, int, float, str]:
+def _expired(fact: TraitFact, now: datetime | None) -> bool:
+    expires_at = fact.provenance.expires_at
+    return now is not None and expires_at is not None and expires_at <= now
+
+
+def _rank(now: datetime | None, fact: TraitFact) -> tuple[str, bool, bool, int, float, str]:
     """Sort key within one trait key: the winner first."""
     provenance = fact.provenance
-    return fact.key, not _explicit(fact), -provenance.source.priority, -provenance.observed_at.timestamp(), provenance.source.key
+    place = -provenance.source.priority, -provenance.observed_at.timestamp(), provenance.source.key
+    return fact.key, _expired(fact, now), not _explicit(fact), *place
 
 
-def _merge(facts: list[TraitFact]) -> Trait:
+def _merge(facts: list[TraitFact], now: datetime | None) -> Trait:
     winner = facts[0]
     conflicts = tuple(
-        TraitCandidate(loser.value, loser.provenance, _why(winner, loser)) for loser in facts[1:] if not _agree(winner.value, loser.value)
+        TraitCandidate(loser.value, loser.provenance, _EXPIRED if _expired(loser, now) else _why(winner, loser), loser.sealed)
+        for loser in facts[1:]
+        if not _agree(winner, loser)
     )
-    return Trait(winner.key, winner.kind, winner.category, winner.value, winner.confidence, winner.provenance, conflicts)
+    return Trait(winner.key, winner.kind, winner.category, winner.value, winner.confidence, winner.provenance, conflicts, winner.sealed)
 
 
-def _agree(one: Any, other: Any) -> bool:
-    """Equal as JSON: unlike in Python, true is not 1."""
-    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
+def _agree(one: TraitFact, other: TraitFact) -> bool:
+    """Equal as JSON: unlike in Python, true is not 1. Of sealed values nobody here can tell, so they never agree."""
+    if one.sealed or other.sealed:
+        return False
+    return bool(one.value == other.value) and isinstance(one.value, bool) is isinstance(other.value, bool)
+
+
+_EXPIRED: Final = "the value expired"
 
 
 def _why(winner: TraitFact, loser: TraitFact) -> str:

@@ -18,8 +18,9 @@ from typing import Final, Protocol
 from uuid import UUID
 
 from gateway.errors import SourceError
-from gateway.model.activity import Place, TimelineFilter, TimelineItem
+from gateway.model.activity import Interaction, Message, Place, TimelineFilter, TimelineItem
 from gateway.model.company import Company, CompanyMembership
+from gateway.model.naming import NameHit
 from gateway.model.note import Note
 from gateway.model.profile import ContactPoint, Identifier, Profile
 from gateway.model.source import Source
@@ -28,9 +29,11 @@ from gateway.model.trait import TraitFact
 __all__ = [
     "FIRST_PLACE",
     "LAST_PLACE",
+    "MOST_OWNERS",
     "ActivitySource",
     "CompanySource",
     "Contacts",
+    "ConversationKey",
     "IdentitySource",
     "LookupKey",
     "NoteSource",
@@ -38,12 +41,18 @@ __all__ = [
     "ProfileSource",
     "TimelineWindow",
     "TraitSource",
+    "TranscriptKey",
+    "TranscriptWindow",
 ]
 
 FIRST_PLACE: Final = Place(datetime(1, 1, 1, tzinfo=UTC), "", "")
 """Before every item."""
 LAST_PLACE: Final = Place(datetime(9999, 12, 31, tzinfo=UTC), "~", "~")
 """After every item (`~` sorts behind every source key and every native id)."""
+
+
+MOST_OWNERS: Final = 5000
+"""Profiles with one value that are told; the others are found by another key as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +73,10 @@ class Contacts:
 
 @dataclass(frozen=True, slots=True)
 class NoteWindow:
-    """Up to `limit` notes, newest first, below the note `before` (None: from the newest)."""
+    """Up to `limit` notes, pinned ones first, newest first, behind the place `before`: whether pinned, and the note's id (None: all)."""
 
     limit: int
-    before: UUID | None = None
+    before: tuple[bool, UUID] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,36 @@ class TimelineWindow:
     lower: Place = FIRST_PLACE
     upper: Place = LAST_PLACE
     filter: TimelineFilter = TimelineFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptKey:
+    """Whose messages: those that name the interaction by its native id, or the conversation as its source does, in a span (both ends in)."""
+
+    profile_id: UUID
+    interaction: str
+    conversation: str | None
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptWindow:
+    """Up to `limit` messages of each conversation, oldest first, behind a place."""
+
+    limit: int
+    after: Place = FIRST_PLACE
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationKey:
+    """The interaction that a conversation's message of the moment `at` belongs to, among those that began in a span (both ends in)."""
+
+    profile_id: UUID
+    conversation: str
+    at: datetime
+    since: datetime
+    until: datetime
 
 
 class _Described(Protocol):
@@ -101,10 +140,21 @@ class IdentitySource(_Described, Protocol):
     """Knows who is meant by a value."""
 
     async def resolve(self, workspace: UUID, keys: Sequence[LookupKey]) -> Sequence[Sequence[UUID] | SourceError]:
-        """The ids of the profiles that have each value, ascending; exact matches only."""
+        """The ids of the profiles that have each value, ascending, up to `MOST_OWNERS`; exact matches only."""
 
-    async def search_names(self, workspace: UUID, words: Sequence[str], after: UUID | None, limit: int) -> Sequence[UUID]:
-        """Ids of active profiles, ascending, above `after`, with words in first or last name that begin with each of these; any case."""
+    async def resolve_among(
+        self, workspace: UUID, keys: Sequence[LookupKey], ids: Sequence[UUID]
+    ) -> Sequence[Sequence[UUID] | SourceError]:
+        """Which of these profiles have each value, ascending."""
+
+    async def search_names(self, workspace: UUID, words: Sequence[str], after: str | None, limit: int) -> Sequence[NameHit]:
+        """Active profiles with words in first or last name that begin with each of these, in any case; no word has a blank in it.
+
+        Each once, in the order of a telephone book by one of the words; `after` is the place of the last one shown.
+        """
+
+    async def similar_names(self, workspace: UUID, words: Sequence[str], limit: int) -> Sequence[NameHit]:
+        """Active profiles whose names have words spelt nearly like these, the best first: what to offer when nothing begins like them."""
 
     async def contacts(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Contacts | SourceError]:
         """Contact points (primary first) and identifiers of each profile."""
@@ -121,7 +171,7 @@ class NoteSource(_Described, Protocol):
     """Knows notes."""
 
     async def notes(self, workspace: UUID, ids: Sequence[UUID], window: NoteWindow) -> Sequence[Sequence[Note] | SourceError]:
-        """One page of each profile's notes, newest first."""
+        """One page of each profile's notes, pinned ones first, newest first."""
 
     async def note_counts(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[int | SourceError]:
         """How many notes each profile has."""
@@ -140,6 +190,14 @@ class ActivitySource(_Described, Protocol):
 
     async def activities_by_id(self, workspace: UUID, refs: Sequence[tuple[UUID, str]]) -> Sequence[TimelineItem | SourceError | None]:
         """The item of each (profile id, native id)."""
+
+    async def transcripts(
+        self, workspace: UUID, keys: Sequence[TranscriptKey], window: TranscriptWindow
+    ) -> Sequence[Sequence[Message] | SourceError]:
+        """One page of each conversation's messages, oldest first."""
+
+    async def conversations(self, workspace: UUID, keys: Sequence[ConversationKey]) -> Sequence[Interaction | SourceError | None]:
+        """The interaction of each conversation: the last that had begun at the moment, else the nearest to begin after it."""
 
 
 class CompanySource(_Described, Protocol):

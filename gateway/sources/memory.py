@@ -18,13 +18,23 @@ from uuid import UUID
 
 from gateway.errors import SourceError, SourceTimeout, SourceUnavailable
 from gateway.identity import lookup_key
-from gateway.model.activity import TimelineItem, place_of
+from gateway.model.activity import Interaction, Message, NoteItem, TimelineItem, place_of
 from gateway.model.company import Company, CompanyMembership
+from gateway.model.naming import NameHit, Place, entries, is_first, score, spellings, whole, words_of
 from gateway.model.note import Note
 from gateway.model.profile import Profile, ProfileStatus
 from gateway.model.source import Source, SourceState
 from gateway.model.trait import TraitFact
-from gateway.sources.contract import Contacts, LookupKey, NoteWindow, TimelineWindow
+from gateway.sources.contract import (
+    MOST_OWNERS,
+    Contacts,
+    ConversationKey,
+    LookupKey,
+    NoteWindow,
+    TimelineWindow,
+    TranscriptKey,
+    TranscriptWindow,
+)
 
 __all__ = ["Faults", "MemoryData", "MemorySource"]
 
@@ -160,18 +170,53 @@ class MemorySource:
 
     async def resolve(self, workspace: UUID, keys: Sequence[LookupKey]) -> Sequence[Sequence[UUID] | SourceError]:
         """See `contract.IdentitySource`."""
-        return await self._answer(workspace, keys, lambda data, key: sorted(data.lookups.get(key, ())))
+        return await self._answer(workspace, keys, lambda data, key: sorted(data.lookups.get(key, ()))[:MOST_OWNERS])
 
-    async def search_names(self, workspace: UUID, words: Sequence[str], after: UUID | None, limit: int) -> Sequence[UUID]:
+    async def resolve_among(
+        self, workspace: UUID, keys: Sequence[LookupKey], ids: Sequence[UUID]
+    ) -> Sequence[Sequence[UUID] | SourceError]:
+        """See `contract.IdentitySource`."""
+        wanted = {*ids}
+        return await self._answer(workspace, keys, lambda data, key: sorted(wanted.intersection(data.lookups.get(key, ()))))
+
+    async def search_names(self, workspace: UUID, words: Sequence[str], after: str | None, limit: int) -> Sequence[NameHit]:
         """See `contract.IdentitySource`."""
         await self._endure()
-        wanted = [f" {_lower(word)}" for word in words]
+        asked = words_of(" ".join(words))
+        if not asked:
+            return []
+        place = None if after is None else Place.read(after)
+        book = self._entries(workspace)
+        leader = (
+            min(range(len(asked)), key=lambda n: sum(entry.startswith(asked[n]) for entry, _ in book)) if place is None else place.leader
+        )
         found = [
-            key
-            for key, profile in self._data.of(workspace).profiles.items()
-            if (after is None or key > after) and profile.status is ProfileStatus.ACTIVE and all(word in _name(profile) for word in wanted)
+            NameHit(key, score(asked, entry), Place(leader, entry, key).text())
+            for entry, key in book
+            if entry.startswith(asked[leader])
+            and is_first(entry, asked[leader])
+            and all(f" {word}" in f" {entry}" for word in asked)
+            and (place is None or (entry, key) > (place.entry, place.profile_id))
         ]
-        return sorted(found)[:limit]
+        return found[:limit]
+
+    async def similar_names(self, workspace: UUID, words: Sequence[str], limit: int) -> Sequence[NameHit]:
+        """See `contract.IdentitySource`."""
+        await self._endure()
+        asked = words_of(" ".join(words))
+        book = self._entries(workspace)
+        known = sorted({entry.partition(" ")[0] for entry, _ in book})
+        found: dict[UUID, NameHit] = {}
+        for beginning, worth in spellings(asked, [known for _ in asked]):
+            low, high = whole(beginning)
+            for entry, key in book:
+                if low <= entry < high:
+                    found.setdefault(key, NameHit(key, worth, ""))
+        return sorted(found.values(), key=lambda hit: (-hit.score, hit.profile_id))[:limit]
+
+    def _entries(self, workspace: UUID) -> list[tuple[str, UUID]]:
+        living = [(key, one) for key, one in self._data.of(workspace).profiles.items() if one.status is ProfileStatus.ACTIVE]
+        return sorted((entry, key) for key, one in living for entry in entries(words_of(f"{one.first_name or ''} {one.last_name or ''}")))
 
     async def contacts(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Contacts | SourceError]:
         """See `contract.IdentitySource`."""
@@ -190,8 +235,8 @@ class MemorySource:
 
         def page(data: _Workspace, profile_id: UUID) -> Sequence[Note]:
             notes = data.notes.get(profile_id, {})
-            below = sorted((key for key in notes if window.before is None or key < window.before), reverse=True)
-            return [notes[key] for key in below[: window.limit]]
+            places = sorted(((note.is_pinned, key) for key, note in notes.items()), reverse=True)
+            return [notes[place[1]] for place in places if window.before is None or place < window.before][: window.limit]
 
         return await self._answer(workspace, ids, page)
 
@@ -210,8 +255,7 @@ class MemorySource:
         lower, upper = window.lower.key, window.upper.key
 
         def page(data: _Workspace, profile_id: UUID) -> Sequence[TimelineItem]:
-            items = data.items.get(profile_id, {}).values()
-            inside = [item for item in items if lower < _place(item) < upper and window.filter.matches(item)]
+            inside = [item for item in _items(data, profile_id) if lower < _place(item) < upper and window.filter.matches(item)]
             return sorted(inside, key=_place, reverse=window.newest_first)[: window.limit]
 
         return await self._answer(workspace, ids, page)
@@ -220,9 +264,36 @@ class MemorySource:
         """See `contract.ActivitySource`."""
 
         def item(data: _Workspace, ref: tuple[UUID, str]) -> TimelineItem | None:
-            return next((item for (_, native_id), item in data.items.get(ref[0], {}).items() if native_id == ref[1]), None)
+            return next((item for item in _items(data, ref[0]) if item.native_id == ref[1]), None)
 
         return await self._answer(workspace, refs, item)
+
+    async def transcripts(
+        self, workspace: UUID, keys: Sequence[TranscriptKey], window: TranscriptWindow
+    ) -> Sequence[Sequence[Message] | SourceError]:
+        """See `contract.ActivitySource`."""
+
+        def page(data: _Workspace, key: TranscriptKey) -> Sequence[Message]:
+            messages = (item for item in _items(data, key.profile_id) if isinstance(item, Message) and _place(item) > window.after.key)
+            names = {key.interaction, key.conversation} - {None}
+            told = [
+                item for item in messages if (item.conversation or item.interaction) in names and key.since <= item.occurred_at <= key.until
+            ]
+            return sorted(told, key=_place)[: window.limit]
+
+        return await self._answer(workspace, keys, page)
+
+    async def conversations(self, workspace: UUID, keys: Sequence[ConversationKey]) -> Sequence[Interaction | SourceError | None]:
+        """See `contract.ActivitySource`."""
+
+        def nearest(data: _Workspace, key: ConversationKey) -> Interaction | None:
+            items = (
+                item for item in _items(data, key.profile_id) if isinstance(item, Interaction) and item.conversation == key.conversation
+            )
+            begun = [item for item in items if key.since <= item.occurred_at <= key.until]
+            return min(begun, key=lambda item: (item.occurred_at > key.at, abs(item.occurred_at - key.at), *_place(item)[1:]), default=None)
+
+        return await self._answer(workspace, keys, nearest)
 
     async def companies(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Company | SourceError | None]:
         """See `contract.CompanySource`."""
@@ -280,14 +351,10 @@ def _lookups(contacts: Contacts) -> Iterator[LookupKey]:
         yield LookupKey(identifier.type, identifier.normalized)
 
 
-def _name(profile: Profile) -> str:
-    """First and last name in lower case, a space in front of each word."""
-    return _lower(f" {profile.first_name or ''} {profile.last_name or ''}")
-
-
-def _lower(text: str) -> str:
-    """Lower case one character for one, as Postgres does it: İ is i, and a word's last Σ is σ as any other."""
-    return "".join([character.lower()[0] for character in text])
+def _items(data: _Workspace, profile_id: UUID) -> Iterator[TimelineItem]:
+    """Everything on a profile's timeline: what was put there, and the notes."""
+    yield from data.items.get(profile_id, {}).values()
+    yield from map(NoteItem, data.notes.get(profile_id, {}).values())
 
 
 def _place(item: TimelineItem) -> tuple[datetime, str, str]:

@@ -38,11 +38,20 @@ class Registry:
 
     async def find(self, workspace: UUID, key: str) -> Source | None:
         """A source that is there for everybody, or that a write key of this workspace names. Another workspace's labels are not confirmed."""
-        adapters = (self.profiles, *self.traits, *self.notes, *self.activities)
-        known = {source.key: source for source in (*BUILT_IN, *(adapter.source for adapter in adapters))}
+        known = self.known()
         if key in known:
             return known[key]
         return describer(self.described)(key) if await self.profiles.has_label(workspace, key) else None
+
+    def known(self) -> dict[str, Source]:
+        """The sources that are there for everybody, by key."""
+        adapters = (self.profiles, *self.traits, *self.notes, *self.activities)
+        return {source.key: source for source in (*BUILT_IN, *(adapter.source for adapter in adapters))}
+
+    def labelled(self, key: str) -> Source:
+        """The source behind the label of a write key."""
+        found: Source = describer(self.described)(key)
+        return found
 
     def activity_source(self, key: str) -> ActivitySource:
         """The adapter that holds the items of a source key: the native one, unless an adapter of that name is registered."""

@@ -8,6 +8,7 @@ gets 200 for whatever could be parsed as a request.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from starlette.responses import Response
 
 from gateway.engine.masking import present_failure
 from gateway.engine.request import Request as Operation
-from gateway.errors import BadRequest, GatewayError, OperationTimeout, PayloadTooLarge, Unauthenticated, UnsupportedMediaType
+from gateway.errors import BadRequest, GatewayError, OperationTimeout, PayloadTooLarge, RateLimited, Unauthenticated, UnsupportedMediaType
 
 __all__ = ["GraphQLEndpoint", "encode", "read_body"]
 
@@ -65,9 +66,18 @@ async def read_body(request: Request, limit: int) -> bytes:
 class GraphQLEndpoint:
     """Answers POST requests with one operation each."""
 
-    def __init__(self, engine: Engine, authenticate: Callable[[str | None], Awaitable[Any]], context_for: Callable[[Any], Any]) -> None:
-        """`authenticate`: from the Authorization header to the principal; `context_for`: from the principal to a fresh context."""
+    def __init__(
+        self,
+        engine: Engine,
+        authenticate: Callable[[str | None], Awaitable[Any]],
+        context_for: Callable[[Any], Any],
+        admit: Callable[[Any], None] = lambda _: None,
+    ) -> None:
+        """`authenticate`: from the Authorization header to the principal; `context_for`: from the principal to a fresh context; `admit`: counts
+        an operation of a principal and raises `RateLimited` when there were too many.
+        """
         self._engine = engine
+        self._admit = admit
         self._authenticate = authenticate
         self._context_for = context_for
 
@@ -78,6 +88,7 @@ class GraphQLEndpoint:
             return Response("Answers are application/graphql-response+json or application/json.\n", 406, media_type="text/plain")
         try:
             principal = await self._authenticate(request.headers.get("authorization"))
+            self._admit(principal)
             operation = _parse(
                 request.headers.get("content-type"), request.headers.get("content-encoding"), await read_body(request, MAX_BODY)
             )
@@ -136,6 +147,8 @@ def _failure(error: GatewayError, media: str) -> Response:
     headers = {}
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = 'Bearer realm="profile-gateway"'
-    if error.http_status == 503:  # noqa: PLR2004
+    if isinstance(error, RateLimited):
+        headers["retry-after"] = str(math.ceil(error.extensions.get("retryAfterMs", 1000) / 1000))
+    elif error.http_status == 503:  # noqa: PLR2004
         headers["retry-after"] = "1"
     return Response(encode({"errors": [present_failure(error)]}), error.http_status, headers, f"{media}; charset=utf-8")

@@ -14,6 +14,7 @@ from base64 import b64decode
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
 import orjson
@@ -23,8 +24,10 @@ from starlette.routing import Route
 
 from gateway.auth.policy import Action, require
 from gateway.auth.principal import Principal
+from gateway.commands.tombstones import Tombstones
 from gateway.commands.tracking import CHUNK, Event, take_in
 from gateway.commands.unit import Receipt, Unit, Writer
+from gateway.configuration import Configurations
 from gateway.errors import (
     BadRequest,
     BadUserInput,
@@ -35,10 +38,13 @@ from gateway.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from gateway.model.configuration import Configuration
 from gateway.observe import ERRORS, INGEST_ITEMS
 from gateway.sources.contract import LookupKey
 from gateway.transport.segment.event import CALLS, MAX_EVENT_BYTES, Arrival, Reading, read_event
+from gateway.transport.segment.screening import Screen
 from gateway.transport.segment.wire import Batch, read_batch, read_single
+from gateway.vault import Vault
 
 __all__ = ["MAX_BATCH_BYTES", "Tracking", "WriteGate"]
 
@@ -66,11 +72,16 @@ class _Outcome:
 
     accepted: int = 0
     duplicates: int = 0
+    ignored: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[dict[str, Any]] = field(default_factory=list)
 
     def reject(self, index: int, message_id: str | None, problem: Problem) -> None:
         self.rejected.append({"index": index, "messageId": message_id, "code": problem.code, "message": problem.message})
+
+    def ignore(self, index: int, message_id: str | None) -> None:
+        message = "This person was erased; nothing is kept of the event."
+        self.ignored.append({"index": index, "messageId": message_id, "code": "ERASED", "message": message})
 
     def warn(self, index: int, message_id: str | None, message: str) -> None:
         self.warnings.append({"index": index, "messageId": message_id, "message": message})
@@ -80,6 +91,7 @@ class _Outcome:
             "success": not self.rejected,
             "accepted": self.accepted,
             "duplicates": self.duplicates,
+            "ignored": sorted(self.ignored, key=_by_index),
             "rejected": sorted(self.rejected, key=_by_index),
             "warnings": sorted(self.warnings, key=_by_index),
         }
@@ -88,10 +100,21 @@ class _Outcome:
 class Tracking:
     """The endpoints of one gateway. `default_region` (ISO 3166) is assumed for phone numbers without a country code."""
 
-    def __init__(self, gate: WriteGate, writer: Writer, default_region: str | None = None) -> None:
+    def __init__(
+        self,
+        gate: WriteGate,
+        writer: Writer,
+        default_region: str | None = None,
+        configurations: Configurations | None = None,
+        vault: Vault | None = None,
+        tombstones: Tombstones | None = None,
+    ) -> None:
         self._gate = gate
         self._writer = writer
         self._region = default_region
+        self._configurations = configurations or Configurations(Configuration())
+        self._vault = vault
+        self._tombstones = tombstones
 
     def routes(self) -> list[Route]:
         """`POST /v1/batch` and one route per single call."""
@@ -121,13 +144,20 @@ class Tracking:
             principal = await self._gate.authenticate_write(batch.write_key)
         require(principal, Action.INGEST)
         outcome = await self._take_in(principal, batch, call, Arrival(received_at, batch.sent_at, self._region))
-        for name, count in (("accepted", outcome.accepted), ("duplicate", outcome.duplicates), ("rejected", len(outcome.rejected))):
+        for name, count in (
+            ("accepted", outcome.accepted),
+            ("duplicate", outcome.duplicates),
+            ("ignored", len(outcome.ignored)),
+            ("rejected", len(outcome.rejected)),
+        ):
             INGEST_ITEMS.labels(name).inc(count)
         return outcome.answer()
 
     async def _take_in(self, principal: Principal, batch: Batch, call: str | None, arrival: Arrival) -> _Outcome:
         """Chunk by chunk: each is one transaction, and other requests get their turn between two."""
         outcome = _Outcome()
+        configuration = self._configurations.of(principal.workspace_key)
+        screen = Screen(configuration, self._vault, principal.workspace_id, _source(principal))
         linked: list[tuple[int, Reading]] = []
         for start in range(0, len(batch.items), CHUNK):
             events: list[tuple[int, Event]] = []
@@ -138,7 +168,11 @@ class Tracking:
                 if reading.problem is not None:
                     outcome.reject(index, reading.message_id, reading.problem)
                 elif reading.event is not None:
-                    events.append((index, reading.event))
+                    kept = screen.check(reading.event, partial(outcome.warn, index, reading.message_id))
+                    if isinstance(kept, Problem):
+                        outcome.reject(index, reading.message_id, kept)
+                        continue
+                    events.append((index, kept))
                     if reading.linked:
                         linked.append((index, reading))
             await self._store(principal, events, outcome)
@@ -148,9 +182,11 @@ class Tracking:
 
     async def _store(self, principal: Principal, events: Sequence[tuple[int, Event]], outcome: _Outcome) -> None:
         """Take in the events of one chunk together; if the database refuses a value of one, each for itself."""
-        source = principal.source or principal.subject
+        source = _source(principal)
         try:
-            accepted, duplicates = await take_in(self._writer, principal, source, [event for _, event in events])
+            taken = await take_in(
+                self._writer, principal, source, [event for _, event in events], tombstones=self._tombstones, vault=self._vault
+            )
         except BadUserInput as error:
             if len(events) == 1:
                 index, event = events[0]
@@ -159,8 +195,11 @@ class Tracking:
             for one in events:
                 await self._store(principal, [one], outcome)
         else:
-            outcome.accepted += accepted
-            outcome.duplicates += duplicates
+            outcome.accepted += taken.accepted
+            outcome.duplicates += taken.duplicates
+            for index, event in events:
+                if event.message_id in taken.ignored:
+                    outcome.ignore(index, event.message_id)
 
     async def _warn_of_separate_profiles(self, principal: Principal, linked: Sequence[tuple[int, Reading]], outcome: _Outcome) -> None:
         """An alias between two known people joins nothing: its sender should know."""
@@ -176,6 +215,10 @@ class Tracking:
         for index, reading in linked:
             if len(set().union(*(owners[key] for key in reading.linked))) > 1:
                 outcome.warn(index, reading.message_id, "previousId and userId belong to two profiles; nothing was merged.")
+
+
+def _source(principal: Principal) -> str:
+    return principal.source or principal.subject
 
 
 def _basic_user(header: str) -> str | None:

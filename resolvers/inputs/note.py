@@ -17,6 +17,7 @@ class NoteInput:
     profile_id: strawberry.ID = strawberry.field(description="The profile it is about.")
     body: str = strawberry.field(description="The text, at most 16 KiB.")
     is_pinned: bool | None = strawberry.field(default=None, description="Keep it in sight.")
+    contact_id: strawberry.ID | None = strawberry.field(default=None, description="The contact during which it is written.")
     idempotency_key: str | None = strawberry.field(default=None, description="The same key gives the same answer and one note.")
 
 

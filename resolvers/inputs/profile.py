@@ -29,10 +29,13 @@ class ProfileRef:
     identifier: IdentifierInput | None = strawberry.field(default=strawberry.UNSET, description="By a key of another system.")
     phone: PhoneNumber | None = strawberry.field(default=strawberry.UNSET, description="By a phone number that only this profile has.")
     email: EmailAddress | None = strawberry.field(default=strawberry.UNSET, description="By an e-mail address that only this profile has.")
+    contact_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="By a live contact: the profile it is associated with, else the only one it may be from."
+    )
 
     def __post_init__(self) -> None:
         # Strawberry marks what was not given; here "not given" and "none" are the same.
-        for name in ("id", "identifier", "phone", "email"):
+        for name in ("id", "identifier", "phone", "email", "contact_id"):
             if getattr(self, name) is strawberry.UNSET:
                 setattr(self, name, None)
 
@@ -65,16 +68,21 @@ class CreateProfileInput:
     contact_points: list[ContactPointInput] | None = strawberry.field(default=None, description="Ways to reach the person.")
     identifiers: list[IdentifierInput] | None = strawberry.field(default=None, description="Keys of other systems.")
     attributes: JSON | None = strawberry.field(default=None, description="Traits to set, as an object from key to value.")
+    associate_with_contact_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The open contact that the new profile is from; refused together with it when that cannot be."
+    )
     idempotency_key: str | None = strawberry.field(default=None, description="The same key gives the same answer and one profile.")
 
     def command(self) -> NewProfile:
         """What the command takes."""
+        contact = self.associate_with_contact_id
         return NewProfile(
             self.first_name,
             self.last_name,
             [point.change(None) for point in self.contact_points or ()],
             [IdentifierChange(one.type, one.value) for one in self.identifiers or ()],
             _object(self.attributes),
+            None if contact is None else parse_id(contact, "con", "input.associateWithContactId")[0],
         )
 
 
@@ -84,7 +92,9 @@ class UpdateProfileInput:
     expected_version: int | None = strawberry.field(default=None, description="Refuse when the profile has another version by now.")
     first_name: str | None = strawberry.field(default=strawberry.UNSET, description="First name.")
     last_name: str | None = strawberry.field(default=strawberry.UNSET, description="Last name.")
-    lifecycle: ProfileLifecycle | None = strawberry.field(default=None, description="How far the person is a customer.")
+    lifecycle: ProfileLifecycle | None = strawberry.field(
+        default=strawberry.UNSET, description="How far the person is a customer; cannot be cleared."
+    )
     attributes: JSON | None = strawberry.field(
         default=None, description="Traits to set, as an object from key to value; null takes your value away and a source's shows again."
     )
@@ -101,12 +111,13 @@ class UpdateProfileInput:
             profile_id,
             self.expected_version,
             names,
-            self.lifecycle,
+            None if self.lifecycle is strawberry.UNSET else self.lifecycle,
             _object(self.attributes),
             [point.change(profile_id) for point in self.upsert_contact_points or ()],
             _parts(self.remove_contact_point_ids, "cpt", profile_id),
             [IdentifierChange(one.type, one.value) for one in self.add_identifiers or ()],
             _parts(self.remove_identifier_ids, "idn", profile_id),
+            clears_lifecycle=self.lifecycle is None,
         )
 
 

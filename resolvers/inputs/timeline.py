@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
+from gateway.commands.validation import text_problem
+from gateway.errors import BadUserInput
 from gateway.model import activity as model
 from resolvers.types.enums import ActivityOrigin, Channel, Direction, TimelineKind, TimelinePreset, TraitKind
 
-__all__ = ["TimelineFilter", "TraitFilter", "timeline_filter"]
+__all__ = ["LONGEST_SEARCH", "MOST_VALUES", "KeyValueInput", "TimelineFilter", "TraitFilter", "timeline_filter"]
+
+MOST_VALUES: Final = 100
+"""Values of one condition."""
+LONGEST_SEARCH: Final = 200
+"""Characters of a text to search for."""
 
 
 @strawberry.input(description="Which traits to show; every given condition must hold.")
@@ -20,6 +30,12 @@ class TraitFilter:
     categories: list[str] | None = strawberry.field(default=None, description="Only these categories.")
     sources: list[strawberry.ID] | None = strawberry.field(default=None, description="Only traits from these sources.")
     search: str | None = strawberry.field(default=None, description="Only traits whose key or name contains this.")
+
+
+@strawberry.input(description="A key and its value.")
+class KeyValueInput:
+    key: str = strawberry.field(description="The key.")
+    value: str = strawberry.field(description="The value, exactly.")
 
 
 @strawberry.input(description="Which timeline items to show; every given condition must hold, within a list any one suffices.")
@@ -34,14 +50,35 @@ class TimelineFilter:
     origins: list[ActivityOrigin] | None = strawberry.field(default=None, description="Only items of these origins.")
     types: list[str] | None = strawberry.field(default=None, description="Only events of these names.")
     accounts: list[str] | None = strawberry.field(default=None, description="Only items on these accounts.")
+    agent_ids: list[strawberry.ID] | None = strawberry.field(
+        default=None, description="Only what these agents did: interactions they took, notes they wrote, changes they made."
+    )
+    queues: list[str] | None = strawberry.field(default=None, description="Only interactions that came through these queues.")
     from_: datetime | None = strawberry.field(default=None, name="from", description="Only items at or after this moment.")
     to: datetime | None = strawberry.field(default=None, description="Only items before this moment.")
+    search: str | None = strawberry.field(
+        default=None,
+        description="Only items whose text contains this, in any case: names and properties of events, summaries, wrap-ups, messages, notes, "
+        "names of changed fields.",
+    )
+    attributes: list[KeyValueInput] | None = strawberry.field(
+        default=None, description="Only interactions with all of these attributes, each with exactly this value."
+    )
 
 
 def timeline_filter(given: TimelineFilter | None) -> model.TimelineFilter:
-    """The filter the sources understand."""
+    """What the client asked for; `resolvers.timeline.timeline_filter_for` adds what the viewer and the workspace decide.
+
+    Raises:
+        BadUserInput: a list is too long or holds what no text can be, an attribute is named twice, or the text to search for is none.
+    """
     if given is None:
         return model.TimelineFilter()
+    for name in ("types", "accounts", "agent_ids", "queues"):
+        values = getattr(given, name) or ()
+        if len(values) > MOST_VALUES or not all(map(_storable, values)):
+            message = f"At most {MOST_VALUES} values in one condition, none with a NUL character or half of a surrogate pair."
+            raise BadUserInput(message, argument=f"filter.{to_camel_case(name)}")
     return model.TimelineFilter(
         given.preset or TimelinePreset.DEFAULT,
         _tuple(given.kinds),
@@ -52,7 +89,31 @@ def timeline_filter(given: TimelineFilter | None) -> model.TimelineFilter:
         _tuple(given.accounts),
         given.from_,
         given.to,
+        _tuple(given.agent_ids),
+        _tuple(given.queues),
+        _attributes(given.attributes or ()),
+        _search(given.search),
     )
+
+
+def _attributes(given: Sequence[KeyValueInput]) -> tuple[tuple[str, str], ...]:
+    if len({one.key for one in given}) < len(given) or len(given) > MOST_VALUES:
+        raise BadUserInput(f"At most {MOST_VALUES} attributes, each named once: it has one value.", argument="filter.attributes")
+    if not all(_storable(text) for one in given for text in (one.key, one.value)):
+        raise BadUserInput("No attribute contains a NUL character or half of a surrogate pair.", argument="filter.attributes")
+    return tuple((one.key, one.value) for one in given)
+
+
+def _search(text: str | None) -> str | None:
+    wanted = text.strip() if text is not None else ""
+    if len(wanted) > LONGEST_SEARCH or not _storable(wanted):
+        raise BadUserInput(f"A text to search for has between 1 and {LONGEST_SEARCH} characters.", argument="filter.search")
+    return wanted or None
+
+
+def _storable(text: str) -> bool:
+    """Whether a stored text could contain this one: no NUL, no half of a surrogate pair."""
+    return text_problem(text, sys.maxsize) is None
 
 
 T = TypeVar("T")

@@ -34,6 +34,7 @@ class NoteMutations:
             input.body,
             bool(input.is_pinned),
             input.idempotency_key,
+            None if input.contact_id is None else parse_id(input.contact_id, "con", "input.contactId")[0],
         )
         return await note_result(info.context, command)
 

@@ -18,6 +18,7 @@ from resolvers.lookup import fetch_nodes
 from resolvers.subgraph import ENTITIES
 from resolvers.types.activity import Interaction
 from resolvers.types.company import Company
+from resolvers.types.contact import Contact
 from resolvers.types.profile import Profile
 from resolvers.types.scalars import Representation
 
@@ -26,7 +27,7 @@ __all__ = ["SubgraphQueries"]
 _MOST = 1000
 """Entities of one request: a router sends one representation per row of another subgraph's list."""
 
-Entity = Annotated[Company | Interaction | Profile, strawberry.union("_Entity", description="What other subgraphs may extend.")]
+Entity = Annotated[Company | Contact | Interaction | Profile, strawberry.union("_Entity", description="What other subgraphs may extend.")]
 
 
 @strawberry.type(name="_Service", description="The subgraph as a router composes it.")

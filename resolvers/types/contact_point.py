@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -104,12 +105,14 @@ def shown_point(point: model.ContactPoint, mask: model.MaskState) -> ShownPoint:
     )
 
 
-def shown_identifier(identifier: model.Identifier, mask: model.MaskState) -> ShownIdentifier:
-    """The identifier behind the viewer's mask."""
+def shown_identifier(identifier: model.Identifier, mask: model.MaskState, sensitive: Collection[str] = ()) -> ShownIdentifier:
+    """The identifier behind the viewer's mask; one that is sealed, or of a SENSITIVE type, is never shown in clear."""
+    if mask is model.MaskState.CLEAR and (identifier.sealed or identifier.type in sensitive):
+        mask = model.MaskState.MASKED
     return ShownIdentifier(
         identifier.id,
         identifier.type,
-        _behind(mask, identifier.raw, mask_text(identifier.normalized)),
+        _behind(mask, identifier.raw, identifier.raw if identifier.sealed else mask_text(identifier.normalized)),
         mask,
         identifier.source,
         identifier.is_verified,

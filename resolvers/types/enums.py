@@ -18,9 +18,11 @@ from gateway.model.attribute import AttributeType, AttributeVisibility, Sensitiv
 from gateway.model.audit import ChangeAction
 from gateway.model.contact import ContactState, MatchState
 from gateway.model.insight import ConsentStatus
+from gateway.model.privacy import PrivacyAction
 from gateway.model.profile import Channel, MaskState, ProfileLifecycle, ProfileStatus
 from gateway.model.source import DataParty, SourceKind, SourceState
 from gateway.model.trait import TraitKind
+from gateway.model.verification import VerifyResult
 
 __all__ = [
     "ActivityOrigin",
@@ -81,23 +83,6 @@ class UserErrorCode(Enum):
     SOURCE_UNAVAILABLE = "SOURCE_UNAVAILABLE"
     SENSITIVE_DATA_REJECTED = "SENSITIVE_DATA_REJECTED"
     MERGE_CONFLICT = "MERGE_CONFLICT"
-
-
-class VerifyResult(Enum):
-    """What a verification came to."""
-
-    MATCH = "MATCH"
-    NO_MATCH = "NO_MATCH"
-    NOT_ON_FILE = "NOT_ON_FILE"
-    LOCKED = "LOCKED"
-
-
-class PrivacyAction(Enum):
-    """What is asked for a person's data."""
-
-    EXPORT = "EXPORT"
-    ANONYMISE = "ANONYMISE"
-    ERASE = "ERASE"
 
 
 class BooleanOperator(Enum):
@@ -187,7 +172,7 @@ _described(
     GRANTED="Yes.",
     DENIED="No.",
     REVOKED="Yes first, no later.",
-    UNKNOWN="Not asked yet.",
+    UNKNOWN="Not asked yet, or the consent ran out.",
 )
 _described(
     VerifyResult,

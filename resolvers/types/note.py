@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated
 
 import strawberry
 
-from gateway.auth.policy import may_edit_note
+from gateway.auth.policy import may_edit_note, readable_contact
+from gateway.loaders.contacts import ContactLoaders
+from gateway.model import contact as contacts
 from gateway.model import note as model
 from resolvers.batching import BatchInfo, Info, batched
 from resolvers.types.node import Node, PageInfo
@@ -27,6 +30,15 @@ class Note(Node):
     updated_at: datetime = strawberry.field(description="When it was last changed.")
     source: Source = strawberry.field(description="Where it is kept.")
 
+    @batched(
+        type=Annotated["Contact", strawberry.lazy("resolvers.types.contact")] | None,  # noqa: F821
+        description="The contact during which it was written, if you may see it.",
+    )
+    async def contact(parents: Sequence[model.Note], info: BatchInfo) -> Sequence[object]:  # noqa: N805
+        wanted = list(dict.fromkeys(note.contact_id for note in parents if note.contact_id is not None))
+        found = dict(zip(wanted, await info.context.loaders.of(ContactLoaders).contact.load_many(wanted), strict=True)) if wanted else {}
+        return [_readable(info, None if note.contact_id is None else found[note.contact_id]) for note in parents]
+
     @strawberry.field(description="Whether you may change or delete it.")
     def viewer_can_edit(self, info: Info) -> bool:
         value: model.Note = self  # type: ignore[assignment]
@@ -39,7 +51,7 @@ class NoteEdge:
     node: Note = strawberry.field(description="The note.")
 
 
-@strawberry.type(description="A page of notes, newest first.")
+@strawberry.type(description="A page of notes, pinned ones first, newest first.")
 class NoteConnection:
     edges: list[NoteEdge] = strawberry.field(description="The notes with their cursors.")
     nodes: list[Note] = strawberry.field(description="The notes.")
@@ -48,3 +60,9 @@ class NoteConnection:
     @batched(type=int | None, description="How many notes the profile has.")
     async def total_count(parents: Sequence[model.NotePage], info: BatchInfo) -> Sequence[object]:  # noqa: N805
         return await info.context.loaders.note_count.load_many([page.profile_id for page in parents])
+
+
+def _readable(info: BatchInfo, contact: contacts.Contact | BaseException | None) -> object:
+    if contact is None or isinstance(contact, BaseException):
+        return contact
+    return contact if readable_contact(info.context.principal, contact) else None

@@ -9,21 +9,18 @@ from typing import Annotated, Any
 import strawberry
 
 from gateway.auth.policy import Action, mask_of, permissions, require
-from gateway.loaders.bundle import TimelinePages, TraitAnswer
+from gateway.loaders.bundle import TraitAnswer
 from gateway.model import profile as model
-from gateway.model.activity import TimelinePage, place_of
 from gateway.model.change import StreamKey
 from gateway.model.page import PageArgs
 from gateway.model.permissions import ProfilePermissions as Permissions
 from gateway.model.source import SourceReport as Report
 from gateway.model.trait import summarize
 from gateway.sources.contract import Contacts
-from gateway.timeline import cursor as timeline_cursor
-from gateway.timeline.merge import merge
-from gateway.timeline.window import arrange, page_flags, window_of
 from resolvers.batching import BatchInfo, Info, batched
-from resolvers.inputs.timeline import TimelineFilter, TraitFilter, timeline_filter
+from resolvers.inputs.timeline import TimelineFilter, TraitFilter
 from resolvers.pages import note_page, trait_page
+from resolvers.timeline import TimelineAsk, timeline_pages
 from resolvers.types.activity import TimelineConnection
 from resolvers.types.company import Company, CompanyMembership
 from resolvers.types.contact_point import ContactPoint, Identifier, shown_identifier, shown_point
@@ -35,7 +32,7 @@ from resolvers.types.profile_insights import ProfileInsights
 from resolvers.types.profile_records import ProfileRecords
 from resolvers.types.scalars import URL, StreamCursor
 from resolvers.types.source import SourceReport
-from resolvers.types.trait import CategoryCount, TraitConnection
+from resolvers.types.trait import CategoryCount, TraitConnection, TraitView
 
 __all__ = ["MatchedKey", "Profile", "ProfileConnection", "ProfileEdge", "ProfilePermissions"]
 
@@ -59,6 +56,9 @@ class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
     id: strawberry.ID = strawberry.field(description="The profile's id.")
     version: int = strawberry.field(description="Counts its changes; give it back as expectedVersion.")
     status: ProfileStatus = strawberry.field(description="Whether it is the living one.")
+    redirected_from: strawberry.ID | None = strawberry.field(
+        description="Set when the id asked for was merged away: the query answers with the survivor."
+    )
     lifecycle: ProfileLifecycle = strawberry.field(description="How far the person is a customer.")
     first_name: str | None = strawberry.field(description="First name.")
     middle_name: str | None = strawberry.field(description="Middle name.")
@@ -71,6 +71,11 @@ class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
     customer_since: datetime | None = strawberry.field(description="When the person became a customer.")
     created_at: datetime = strawberry.field(description="When the gateway first knew of the person.")
     updated_at: datetime = strawberry.field(description="When the profile last changed.")
+
+    @strawberry.field(graphql_type=URL | None, description="Deep link to the full profile in the console or system of record.")
+    def url(self, info: Info) -> str | None:
+        template = info.context.configuration.profile_url
+        return None if template is None else template.replace("{id}", self.id)
 
     @batched(type=list[ContactPoint], description="Ways to reach the person, primary first; only one channel's on request.")
     async def contact_points(
@@ -91,10 +96,10 @@ class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
         info: BatchInfo,
         types: Annotated[list[str] | None, strawberry.argument(description="Only these types.")] = None,
     ) -> Sequence[object]:
-        mask = mask_of(info.context.principal)
+        mask, sensitive = mask_of(info.context.principal), info.context.configuration.sensitive
 
         def show(contacts: Contacts) -> list[Any]:
-            return [shown_identifier(one, mask) for one in contacts.identifiers if types is None or one.type in types]
+            return [shown_identifier(one, mask, sensitive) for one in contacts.identifiers if types is None or one.type in types]
 
         return await _each(info.context.loaders.contacts, parents, show)
 
@@ -108,12 +113,17 @@ class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
     ) -> Sequence[object]:
         page = PageArgs.check(first, after, default=50)
         context = info.context
-        show = trait_page(context.services.sealer, context.principal.workspace_id, page, filter)
+        show = trait_page(context.services.sealer, context.principal.workspace_id, page, filter, TraitView.of(context))
         return await _each(context.loaders.traits, parents, show)
 
     @batched(type=list[CategoryCount], description="How many traits each category has.")
     async def trait_summary(parents: Sequence[model.Profile], info: BatchInfo) -> Sequence[object]:  # noqa: N805
-        return await _each(info.context.loaders.traits, parents, _summary)
+        view = TraitView.of(info.context)
+
+        def show(answer: TraitAnswer) -> object:
+            return summarize(view(trait) for trait in answer.traits)
+
+        return await _each(info.context.loaders.traits, parents, show)
 
     @batched(type=list[CompanyMembership], description="Companies the person belongs to, the main one first.")
     async def companies(parents: Sequence[model.Profile], info: BatchInfo) -> Sequence[object]:  # noqa: N805
@@ -148,30 +158,14 @@ class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
         after: After = None,
         last: Last = None,
         before: Before = None,
+        around: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(
+                description="A contact or an item: half of the page comes before it, half after. Excludes the cursors and last."
+            ),
+        ] = None,
     ) -> Sequence[object]:
-        context = info.context
-        require(context.principal, Action.READ_TIMELINE)
-        page = PageArgs.check(first, after, last, before)
-        sealer, workspace = context.services.sealer, context.principal.workspace_id
-        low, high = (None if text is None else timeline_cursor.decode(sealer, workspace, text) for text in (after, before))
-        window = window_of(page, order, low, high, timeline_filter(filter))
-        answers = await context.loaders.timeline(window).load_many([profile.profile_id for profile in parents])
-
-        def show(profile: model.Profile, answer: TimelinePages) -> TimelinePage:
-            items, more = merge(answer.pages, page.limit, window.newest_first)
-            following, preceding = page_flags(page, more)
-            return TimelinePage(
-                arrange(items, page),
-                lambda item: timeline_cursor.encode(sealer, workspace, place_of(item)),
-                following,
-                preceding,
-                sources=answer.reports,
-                stream_cursor=stream_cursor(profile, info),
-            )
-
-        return [
-            answer if isinstance(answer, BaseException) else show(profile, answer) for profile, answer in zip(parents, answers, strict=True)
-        ]
+        return await timeline_pages(info.context, parents, TimelineAsk(filter, order, first, after, last, before, around))
 
     @strawberry.field(description="What you may do with it.", graphql_type=ProfilePermissions)
     def viewer_can(self, info: Info) -> Permissions:
@@ -207,6 +201,8 @@ class ProfileConnection:
     edges: list[ProfileEdge] = strawberry.field(description="The profiles with their cursors.")
     nodes: list[Profile] = strawberry.field(description="The profiles.")
     page_info: PageInfo = strawberry.field(description="Where the page lies.")
+    total_count: int | None = strawberry.field(description="How many there are, where one page has them all; else null.")
+    total_count_is_exact: bool = strawberry.field(description="Whether totalCount is given; a guess never is.")
     sources: list[SourceReport] = strawberry.field(description="Non-OK entries mean profiles may be missing.")
 
 
@@ -220,10 +216,6 @@ async def _each(loader: Any, parents: Sequence[model.Profile], show: Any) -> Seq
     """Each parent's answer as `show` makes it; a failure stays an element."""
     answers = await loader.load_many([profile.profile_id for profile in parents])
     return [answer if isinstance(answer, BaseException) else show(answer) for answer in answers]
-
-
-def _summary(answer: TraitAnswer) -> object:
-    return summarize(answer.traits)
 
 
 def _reports(answer: TraitAnswer) -> Sequence[Report]:

@@ -1,17 +1,44 @@
-"""Traits: facts about a person, where they came from, and what lost."""
+"""Traits: facts about a person, where they came from, and what lost, shown as far as the viewer may see them.
+
+Owns the mask of a value by its definition: INTERNAL and PUBLIC ones are clear, PERSONAL ones take the right to personal data, of SENSITIVE ones
+only that they are there is ever shown. Every path to a trait goes through `TraitView`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 import strawberry
 
+from gateway.auth.policy import mask_email, mask_of, mask_phone, mask_text
+from gateway.engine.context import OperationContext
+from gateway.model import trait as model
+from gateway.model.attribute import AttributeDefinition, AttributeType, Sensitivity
+from gateway.model.configuration import Configuration
+from gateway.model.profile import MaskState
 from resolvers.types.enums import TraitKind
 from resolvers.types.node import PageInfo
 from resolvers.types.scalars import JSON
 from resolvers.types.source import Actor, Source
 
-__all__ = ["CategoryCount", "Provenance", "Trait", "TraitCandidate", "TraitConnection", "TraitEdge"]
+__all__ = [
+    "CategoryCount",
+    "Provenance",
+    "ShownCandidate",
+    "ShownTrait",
+    "Trait",
+    "TraitCandidate",
+    "TraitConnection",
+    "TraitEdge",
+    "TraitView",
+    "shown_value",
+]
+
+_DOTS: Final = "•••••"
+_MASKS: Final = {AttributeType.PHONE: mask_phone, AttributeType.EMAIL: mask_email}
 
 
 @strawberry.type(description="Where a value came from.")
@@ -62,3 +89,81 @@ class CategoryCount:
     category: str = strawberry.field(description="The category; Other for traits without one.")
     count: int = strawberry.field(description="How many there are.")
     top: list[str] = strawberry.field(description="Names of the first few.")
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCandidate:
+    """A value that lost, as one viewer may see it."""
+
+    value: Any
+    provenance: model.Provenance
+    lost_because: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownTrait:
+    """A trait as one viewer may see it, under the label and in the group of its definition."""
+
+    key: str
+    display_name: str
+    kind: model.TraitKind
+    category: str | None
+    value: Any
+    display_value: str | None
+    confidence: float | None
+    provenance: model.Provenance
+    conflicts: Sequence[ShownCandidate]
+
+
+class TraitView:
+    """How traits look to one viewer: `view(trait)`."""
+
+    __slots__ = ("_configuration", "_mask")
+
+    def __init__(self, configuration: Configuration, mask: MaskState) -> None:
+        """`mask`: what the viewer sees of personal values (`auth.policy.mask_of`)."""
+        self._configuration = configuration
+        self._mask = mask
+
+    @classmethod
+    def of(cls, context: OperationContext) -> TraitView:
+        """The view of whoever runs the operation."""
+        return cls(context.configuration, mask_of(context.principal))
+
+    def __call__(self, trait: model.Trait) -> ShownTrait:
+        """The trait behind the viewer's mask."""
+        definition = self._configuration.definition(trait.key)
+        value, display_value, _ = shown_value(definition, trait.value, self._mask, sealed=trait.sealed)
+        return ShownTrait(
+            trait.key,
+            definition.name,
+            trait.kind,
+            trait.category or (definition.group if trait.key in self._configuration.by_key else None),
+            value,
+            display_value,
+            trait.confidence,
+            trait.provenance,
+            [self.candidate(trait.key, one) for one in trait.conflicts],
+        )
+
+    def candidate(self, key: str, candidate: model.TraitCandidate) -> ShownCandidate:
+        """A value of the key that lost, behind the viewer's mask."""
+        value, _, _ = shown_value(self._configuration.definition(key), candidate.value, self._mask, sealed=candidate.sealed)
+        return ShownCandidate(value, candidate.provenance, candidate.lost_because)
+
+
+def shown_value(definition: AttributeDefinition, value: Any, mask: MaskState, *, sealed: bool = False) -> tuple[Any, str | None, MaskState]:
+    """Value, display value and mask of an attribute. `mask`: what the viewer sees of personal values; `sealed`: there is a value in the vault."""
+    guarded = sealed or definition.sensitivity is Sensitivity.SENSITIVE
+    if guarded:
+        mask = MaskState.MASKED if mask is MaskState.CLEAR else MaskState.HIDDEN
+    elif definition.sensitivity is not Sensitivity.PERSONAL:
+        mask = MaskState.CLEAR
+    if value is None and not sealed:
+        return None, None, mask
+    if guarded:
+        return None, _DOTS, mask
+    if mask is MaskState.CLEAR:
+        return value, definition.display(value), mask
+    text = definition.display(value) or ""
+    return None, _MASKS.get(definition.type, mask_text)(text) if mask is MaskState.MASKED else None, mask

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from gateway.identity import lookup_key
-from gateway.model.activity import Interaction, TimelineItem
+from gateway.model.activity import ChangeItem, Interaction, InterestTriggered, Message, NoteItem, TimelineItem
 from gateway.model.actor import Actor
 from gateway.model.company import CompanyMembership
 from gateway.model.note import Note
@@ -103,7 +103,7 @@ def _trait(profile_id: UUID, fact: TraitFact) -> Row:
 
 
 def _note(note: Note) -> Row:
-    row = {name: getattr(note, name) for name in ("version", "body", "is_pinned", "created_at", "updated_at")}
+    row = {name: getattr(note, name) for name in ("version", "body", "is_pinned", "created_at", "updated_at", "contact_id")}
     return "note", {"profile_id": note.profile_id, "id": note.note_id, **row, **_person("author", note.author)}
 
 
@@ -118,12 +118,33 @@ def _member(profile_id: UUID, member: CompanyMembership) -> Row:
 
 
 def _item(item: TimelineItem) -> Row:
+    assert not isinstance(item, NoteItem), "put the note; its item is there by itself"
+    if isinstance(item, ChangeItem):
+        return _change(item)
     row: dict[str, Any] = {name: getattr(item, name) for name in ("profile_id", "occurred_at", "type", "account")}
-    row |= {"id": UUID(hex=item.native_id), "source": item.source.key, "kind": item.kind.value}
+    row |= {"id": UUID(hex=item.native_id), "source": item.source.key, "kind": item.kind.value, "channel": None, "direction": None}
+    if isinstance(item, Interaction | Message):
+        row |= {"channel": item.channel.value, "direction": item.direction.value}
+    return "activity", {**row, "detail": _detail(item)}
+
+
+def _change(item: ChangeItem) -> Row:
+    entry = item.change
+    fields = [{"field": one.field, "before": one.before, "after": one.after, "as": one.shown_as} for one in entry.fields]
+    row = {"profile_id": entry.profile_id, "id": entry.change_id, "at": entry.at, "action": entry.action.value, "fields": fields}
+    return "change", {**row, "reason": entry.reason, **_person("actor", entry.actor)}
+
+
+def _detail(item: Any) -> dict[str, Any]:
+    if isinstance(item, Message):
+        return {name: getattr(item, name) for name in ("text", "conversation", "interaction", "author")}
+    if isinstance(item, InterestTriggered):
+        return {name: getattr(item, name) for name in ("topic", "category", "score")}
     if not isinstance(item, Interaction):
-        return "activity", {**row, "channel": None, "direction": None, "detail": item.properties}
+        properties: dict[str, Any] = item.properties
+        return properties
     done = item.wrap_up
-    detail = {
+    return {
         "endedAt": item.ended_at,
         "queue": item.queue,
         "agent": item.agent and {"id": item.agent.id, "name": item.agent.display_name},
@@ -135,5 +156,9 @@ def _item(item: TimelineItem) -> Row:
         "attributes": item.attributes,
         "measures": item.measures,
         "recordingUrl": item.recording_url,
+        "conversation": item.conversation,
+        "parent": item.parent,
+        "contact": item.contact,
+        "notRecorded": item.not_recorded,
+        "customChannel": item.custom_channel,
     }
-    return "activity", {**row, "channel": item.channel.value, "direction": item.direction.value, "detail": detail}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import cycle, islice, product
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 from gateway.model.activity import (
     ActivityOrigin,
     Direction,
-    ExternalActivity,
-    Interaction,
     Place,
     Sentiment,
     TimelineFilter,
@@ -27,59 +25,41 @@ from gateway.model.activity import (
     place_of,
 )
 from gateway.model.actor import Actor, ActorKind
-from gateway.model.change import Position
 from gateway.model.ids import uuid7
-from gateway.model.profile import Channel, Profile, ProfileLifecycle, ProfileStatus
-from gateway.sources.contract import FIRST_PLACE, LAST_PLACE, ActivitySource, TimelineWindow
+from gateway.model.profile import Channel
+from gateway.sources.contract import (
+    FIRST_PLACE,
+    LAST_PLACE,
+    ActivitySource,
+    TimelineWindow,
+)
 from gateway.sources.memory import MemoryData, MemorySource
-from gateway.sources.registry import BUILT_IN
+
+from .timeline_scene import (
+    ALL,
+    ANA,
+    BEN,
+    COUNT,
+    ELSEWHERE,
+    HERE,
+    MOMENTS,
+    NATIVE,
+    NOON,
+    Load,
+    conversation,
+    external,
+    history,
+    profile,
+    put,
+)
 
 __all__: list[str] = []
-
-HERE, ELSEWHERE = UUID(int=1), UUID(int=2)
-NATIVE, TRACKING = BUILT_IN
-NOON = datetime(2026, 3, 29, 12, 0, 0, 123_456, tzinfo=UTC)
-ANA, BEN = uuid7(NOON), uuid7(NOON)
-MOMENTS = [NOON - timedelta(days=40), NOON, NOON + timedelta.resolution, NOON + timedelta(days=40)]
-ALL = TimelineFilter(TimelinePreset.ALL)
-
-Load = Callable[[MemoryData], Awaitable[ActivitySource]]
 
 shared_source = settings(
     max_examples=60,
     deadline=None,  # the first example loads the data
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # meant: examples only read
 )
-
-
-def profile(key: UUID) -> Profile:
-    """A profile of which nothing is known."""
-    empty = (None,) * 8
-    return Profile(key, 1, ProfileStatus.ACTIVE, ProfileLifecycle.CUSTOMER, *empty, NOON, NOON, Position(uuid7(), 0))
-
-
-def external(key: UUID, at: datetime, kind: TimelineKind = TimelineKind.EXTERNAL, **fields: Any) -> ExternalActivity:
-    """Something that happened outside the contact centre."""
-    values: dict[str, Any] = {"source": TRACKING, "type": "order", "account": None, "properties": {"total": 1.5}} | fields
-    return ExternalActivity(profile_id=key, native_id=uuid7(at).hex, occurred_at=at, kind=kind, **values)
-
-
-def conversation(key: UUID, at: datetime, channel: Channel, direction: Direction, **fields: Any) -> Interaction:
-    """A conversation with the contact centre of which little is known."""
-    names = "account ended_at queue agent outcome summary wrap_up sentiment attributes measures recording_url"
-    values: dict[str, Any] = dict.fromkeys(names.split()) | fields
-    return Interaction(
-        profile_id=key, native_id=uuid7(at).hex, occurred_at=at, source=NATIVE, channel=channel, direction=direction, **values
-    )
-
-
-def history() -> Iterator[TimelineItem]:
-    """One item of every sort at every one of a few moments, so that many share one."""
-    accounts = cycle([None, "eu", "us"])
-    for at, channel, direction in product(MOMENTS, (Channel.VOICE, Channel.CHAT), Direction):
-        yield conversation(ANA, at, channel, direction, account=next(accounts))
-    for at, kind, type_, source in product(MOMENTS, (TimelineKind.EXTERNAL, TimelineKind.WEB), ("order", "page"), BUILT_IN):
-        yield external(ANA, at, kind, type=type_, source=source, account=next(accounts))
 
 
 @pytest.fixture(name="items")
@@ -98,7 +78,7 @@ def _data(items: list[TimelineItem]) -> MemoryData:
     (mine,) = memory._data.of(HERE).items[ANA]
     del memory._data.of(HERE).items[ANA][mine]
     for item in reversed(items):
-        memory.put_item(HERE, item)
+        put(memory, item)
     return memory._data
 
 
@@ -130,7 +110,7 @@ async def test_the_whole_list_in_either_direction(loaded: Loaded, items: list[Ti
     """Without bounds every item comes in the total order (time, source, id) or its reverse, each exactly as it was put in."""
     source = await loaded()
 
-    assert await page(source, TimelineWindow(100, newest_first, filter=ALL)) == (items[::-1] if newest_first else items)
+    assert await page(source, TimelineWindow(200, newest_first, filter=ALL)) == (items[::-1] if newest_first else items)
 
 
 async def test_answers_belong_to_their_keys(loaded: Loaded, items: list[TimelineItem]) -> None:
@@ -139,7 +119,7 @@ async def test_answers_belong_to_their_keys(loaded: Loaded, items: list[Timeline
 
     answers = await source.activities(HERE, [BEN, uuid7(), ANA, BEN], TimelineWindow(3, filter=ALL))
     told = [[item.type for item in answer] for answer in answers if isinstance(answer, Sequence)]
-    (foreign,) = await source.activities(ELSEWHERE, [ANA], TimelineWindow(100, filter=ALL))
+    (foreign,) = await source.activities(ELSEWHERE, [ANA], TimelineWindow(200, filter=ALL))
 
     assert told == [["other"], [], [item.type for item in items[:3]], ["other"]]
     assert isinstance(foreign, Sequence)
@@ -148,7 +128,7 @@ async def test_answers_belong_to_their_keys(loaded: Loaded, items: list[Timeline
 
 moments = st.sampled_from([*MOMENTS, NOON - timedelta.resolution, NOON + timedelta(days=1)])
 places = st.one_of(
-    st.integers(0, 47),
+    st.integers(0, COUNT - 1),
     st.sampled_from([FIRST_PLACE, LAST_PLACE]),
     st.builds(Place, moments, st.sampled_from(["native", "tracking"]), st.sampled_from(["0" * 32, "f" * 32])),
     st.builds(Place, moments, st.sampled_from(["", "a", "native-2", "orders", "~"]), st.sampled_from(["", "f" * 32, "order 7", "~"])),
@@ -204,11 +184,19 @@ filters = st.builds(
     some(["eu", "us", ""]),
     st.none() | moments,
     st.none() | moments,
+    some(["a-7", "a-8", "nobody"]),
+    some(["sales", "100%", "%"]),
+    st.sampled_from([(), (("tier", "gold"),), (("lang", "de"), ("tier", "gold")), (("tier", "Gold"),), (("no", "x"),)]),
+    st.none()
+    | st.sampled_from(["über", "ÜBER", "100%", "0%", "a_b", "a\\b", "b\\C", "7", "1.5", "true", "firstname", "SEVEN", "order", "gold"]),
+    some(["order", "page", "%"]),
+    st.lists(st.sampled_from([TimelineKind.NOTE, TimelineKind.CHANGE]), max_size=2, unique=True).map(tuple),
+    st.lists(st.tuples(st.sampled_from(TimelineKind), moments), max_size=4, unique_by=lambda pair: pair[0]).map(tuple),
 )
 
 
-@given(chosen=filters, newest_first=st.booleans(), bounds=st.tuples(st.integers(0, 47), st.integers(0, 47)) | st.none())
-@settings(shared_source, max_examples=150)
+@given(chosen=filters, newest_first=st.booleans(), bounds=st.tuples(st.integers(0, COUNT - 1), st.integers(0, COUNT - 1)) | st.none())
+@settings(shared_source, max_examples=400)
 async def test_a_filter_means_the_same_everywhere(
     loaded: Loaded, items: list[TimelineItem], chosen: TimelineFilter, newest_first: bool, bounds: tuple[int, int] | None
 ) -> None:
@@ -222,24 +210,56 @@ async def test_a_filter_means_the_same_everywhere(
     assert read == (matching[::-1] if newest_first else matching)[:7]
 
 
-@pytest.mark.parametrize("number", range(0, 48, 5))
+BOUNDARY = NOON + timedelta.resolution
+ALONE: dict[str, TimelineFilter] = {
+    **{f"kind {kind.value}": TimelineFilter(kinds=(kind,)) for kind in TimelineKind},
+    **{f"hidden {kind.value}": TimelineFilter(TimelinePreset.ALL, hidden=(kind,)) for kind in (TimelineKind.NOTE, TimelineKind.CHANGE)},
+    **{f"kept {kind.value}": TimelineFilter(TimelinePreset.ALL, retained=((kind, BOUNDARY),)) for kind in TimelineKind},
+    **{
+        f"search {text}": TimelineFilter(TimelinePreset.ALL, search=text)
+        for text in ("über", "ÜBER", "100%", "0%", "a_b", "b\\C", "7", "1.5", "true", "firstname", "SEVEN", "order", "gold", "_", "%", "\\")
+    },
+    "everything kept": TimelineFilter(TimelinePreset.ALL, retained=tuple((kind, BOUNDARY) for kind in TimelineKind)),
+    "agent": TimelineFilter(TimelinePreset.ALL, agent_ids=("a-7",)),
+    "agents": TimelineFilter(TimelinePreset.ALL, agent_ids=("a-7", "a-8")),
+    "queue": TimelineFilter(TimelinePreset.ALL, queues=("100%",)),
+    "attribute": TimelineFilter(TimelinePreset.ALL, attributes=(("tier", "gold"),)),
+    "attributes": TimelineFilter(TimelinePreset.ALL, attributes=(("tier", "gold"), ("lang", "de"))),
+    "types of the layout": TimelineFilter(external_types=("order",)),
+    "no type": TimelineFilter(external_types=()),
+}
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("name", ALONE)
+async def test_each_condition_alone(loaded: Loaded, items: list[TimelineItem], name: str, newest_first: bool) -> None:
+    """Each condition by itself lets through what `TimelineFilter.matches` says: something (but where it says so), and not everything."""
+    source = await loaded()
+    matching = [item for item in items if ALONE[name].matches(item)]
+
+    assert await page(source, TimelineWindow(200, newest_first, filter=ALONE[name])) == (matching[::-1] if newest_first else matching)
+    assert len(matching) < len(items)
+    assert bool(matching) is (name != "search true")
+
+
+@pytest.mark.parametrize("number", range(0, COUNT, 5))
 async def test_time_and_place_bound_together(loaded: Loaded, items: list[TimelineItem], number: int) -> None:
     """A place at the very moment of `since` or `until` keeps its items of that moment out, and `until` keeps out the whole moment."""
     source = await loaded()
     place, at = place_of(items[number]), items[number].occurred_at
     since, until = TimelineFilter(TimelinePreset.ALL, since=at), TimelineFilter(TimelinePreset.ALL, until=at)
 
-    assert await page(source, TimelineWindow(99, lower=place, filter=since)) == items[number + 1 :]
-    assert await page(source, TimelineWindow(99, upper=place, filter=until)) == [item for item in items if item.occurred_at < at]
+    assert await page(source, TimelineWindow(199, lower=place, filter=since)) == items[number + 1 :]
+    assert await page(source, TimelineWindow(199, upper=place, filter=until)) == [item for item in items if item.occurred_at < at]
 
 
 @pytest.mark.parametrize("preset", TimelinePreset)
 async def test_presets_differ(loaded: Loaded, items: list[TimelineItem], preset: TimelinePreset) -> None:
-    """DEFAULT leaves page views and outgoing chats away, ALL nothing, NONE everything."""
+    """DEFAULT leaves page views, outgoing chats, messages, interests, notes and changes away, ALL nothing, NONE everything."""
     source = await loaded()
-    counts = {TimelinePreset.ALL: 48, TimelinePreset.DEFAULT: 28, TimelinePreset.NONE: 0}
+    counts = {TimelinePreset.ALL: COUNT, TimelinePreset.DEFAULT: 28, TimelinePreset.NONE: 0}
 
-    assert len(await page(source, TimelineWindow(100, filter=TimelineFilter(preset)))) == counts[preset]
+    assert len(await page(source, TimelineWindow(200, filter=TimelineFilter(preset)))) == counts[preset]
 
 
 async def test_items_are_found_by_id(loaded: Loaded, items: list[TimelineItem]) -> None:
@@ -311,6 +331,11 @@ async def test_a_conversation_is_told_completely(load: Load) -> None:
         measures={"hold": 3.25},
         recording_url="https://example.com/r/1",
         type="video-call",
+        conversation="c-1",
+        parent="0" * 32,
+        contact="f" * 32,
+        not_recorded=("queue",),
+        custom_channel="kiosk",
     )
     plain = conversation(ANA, later, Channel.X, Direction.INBOUND, wrap_up=WrapUp(None, None, None, None))
     memory.put_item(HERE, rich)
@@ -319,3 +344,14 @@ async def test_a_conversation_is_told_completely(load: Load) -> None:
 
     assert await page(source, TimelineWindow(9, filter=ALL)) == [rich, plain]
     assert await source.activities_by_id(HERE, [(ANA, plain.native_id), (ANA, rich.native_id)]) == [plain, rich]
+
+
+async def test_a_window_is_cut_over_all_tables(loaded: Loaded, items: list[TimelineItem]) -> None:
+    """A page of a mixed timeline holds no more than its limit, the nearest of all kinds, whichever table holds them."""
+    source = await loaded()
+    own = [item for item in items if item.kind in (TimelineKind.NOTE, TimelineKind.CHANGE, TimelineKind.MESSAGE)]
+    chosen = TimelineFilter(kinds=(TimelineKind.NOTE, TimelineKind.CHANGE, TimelineKind.MESSAGE))
+
+    for limit in (1, 5, len(own)):
+        assert await page(source, TimelineWindow(limit, filter=chosen)) == own[:limit]
+        assert await page(source, TimelineWindow(limit, newest_first=True, filter=chosen)) == own[::-1][:limit]

@@ -16,7 +16,7 @@ from gateway.errors import BadUserInput, ConfigurationError, GatewayError, Overl
 
 __all__: list[str] = []
 
-COMMANDS = ("demo", "keys", "migrate", "schema", "seed", "serve", "token")
+COMMANDS = ("demo", "keys", "migrate", "schema", "seed", "serve", "token", "topics")
 
 
 def test_help_lists_every_command() -> None:
@@ -27,7 +27,7 @@ def test_help_lists_every_command() -> None:
     assert [command for command in COMMANDS if command not in result.output] == []
 
 
-@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), ["keys", "create"]], ids=" ".join)
+@pytest.mark.parametrize("command", [*([name] for name in COMMANDS), ["keys", "create"], ["topics", "import"]], ids=" ".join)
 def test_each_command_explains_itself(command: list[str]) -> None:
     """Every command has a help page of its own."""
     result = CliRunner().invoke(app, [*command, "--help"])

@@ -79,6 +79,8 @@ def test_without_a_file_the_defaults_hold() -> None:
             "attributes.define.AccountNo: as an identifier it is written account_no",
         ),
         ('[autopopulate.keys]\nCHAT = ["nickname"]', "autopopulate.keys.CHAT: nickname is no search key"),
+        ('[interaction.recorded_since]\nsummery = "2026-01-01T00:00:00Z"', "interaction.recorded_since.summery: it is none of"),
+        ('[interaction.recorded_since]\nsummary = "soon"', "interaction.recorded_since.summary: a moment is written like"),
         ('[deny]\npatterns = ["("]', "deny.patterns.0: not a regular expression"),
         ('[workspaces.demo.retention]\ndefault = "never"', "workspaces.demo.retention.default: a period"),
         ("workspaces = 3", "workspaces holds one table per workspace"),

@@ -4,8 +4,8 @@
 -- merges, jobs) begins with workspace_id.
 
 ALTER TABLE profile ADD COLUMN merged_into uuid;          -- status MERGED: the survivor, always a living profile or one merged later itself
-ALTER TABLE profile ADD COLUMN localized_names jsonb NOT NULL DEFAULT '{}';  -- locale -> display name
 ALTER TABLE note ADD COLUMN contact_id uuid;              -- the contact during which it was written
+CREATE INDEX membership_company ON membership (workspace_id, company_id, profile_id);  -- the members of a company
 
 -- A live contact: a call, a chat. Opened by the routing system, worked on by an agent, closed into an Interaction of the timeline.
 CREATE TABLE contact (
@@ -30,6 +30,7 @@ CREATE TABLE contact (
     handoff_context jsonb,
     summary         text,
     wrap_up         jsonb,
+    search_key      jsonb,                      -- the caller's own search instead of the channel's: {"key", "values"}, normalized or hashed
     opened_by       text NOT NULL,
     unlink_reason   text,
     interaction_id  uuid,                       -- the timeline item its closing wrote
@@ -120,6 +121,7 @@ CREATE TABLE consent (
     PRIMARY KEY (workspace_id, profile_id, purpose, channel)
 );
 
+-- A row stays when the person has left, so that an event that arrives late does not put the person in again.
 CREATE TABLE segment_membership (
     workspace_id uuid NOT NULL,
     profile_id   uuid NOT NULL,
@@ -127,6 +129,8 @@ CREATE TABLE segment_membership (
     source       text COLLATE "C" NOT NULL,
     name         text,
     entered_at   timestamptz,
+    left_at      timestamptz,                   -- NULL while the person is in it
+    updated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),  -- when the last event that counted happened
     PRIMARY KEY (workspace_id, profile_id, key)
 );
 
@@ -138,6 +142,7 @@ CREATE TABLE interest (
     source             text COLLATE "C" NOT NULL,
     category           text NOT NULL,
     score              double precision NOT NULL,
+    scored_at          timestamptz,             -- when the source itself gave the score; NULL where it is derived from the count
     first_triggered_at timestamptz NOT NULL,
     last_triggered_at  timestamptz NOT NULL,
     trigger_count      integer NOT NULL,
@@ -151,14 +156,20 @@ CREATE TABLE interest_topic (
     search_key   text GENERATED ALWAYS AS (lower(topic)) STORED,
     PRIMARY KEY (workspace_id, topic)
 );
-CREATE INDEX interest_topic_search ON interest_topic USING gin (search_key gin_trgm_ops);
+-- without a list of pending entries: it changes rarely, and every search would read that list
+CREATE INDEX interest_topic_search ON interest_topic USING gin (search_key gin_trgm_ops) WITH (fastupdate = off);
 
 -- SENSITIVE identifiers (a social security number) are found by a keyed hash; their text is kept encrypted, and lookup has the hash too.
 ALTER TABLE identifier ADD COLUMN sealed bytea;           -- AES-256-GCM of raw where the type is SENSITIVE; raw and normalized then hold no digits of it
 ALTER TABLE trait ADD COLUMN sealed bytea;                -- the same for SENSITIVE attributes; value is then JSON null
 
--- Transcripts: messages are activities of kind MESSAGE that name their interaction.
-CREATE INDEX activity_transcript ON activity (workspace_id, profile_id, (detail ->> 'interaction'), occurred_at, id) WHERE kind = 'MESSAGE';
+-- Transcripts: a message names its conversation as its sender does, or else its interaction's id; an interaction knows its conversation likewise.
+CREATE INDEX activity_conversation
+    ON activity (workspace_id, profile_id, (coalesce(detail ->> 'conversation', detail ->> 'interaction')), kind, occurred_at, source, id)
+ WHERE kind IN ('MESSAGE', 'INTERACTION');
+
+-- Notes are listed pinned first.
+CREATE INDEX note_listed ON note (workspace_id, profile_id, is_pinned, id);
 
 -- The audit: who did what to a profile. Append-only, by trigger; only an erasure takes values out, never a row.
 CREATE TABLE change (
@@ -176,9 +187,11 @@ CREATE TABLE change (
     PRIMARY KEY (workspace_id, profile_id, id)
 );
 
+CREATE INDEX change_timeline ON change (workspace_id, profile_id, at, id);
+
 CREATE FUNCTION change_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF current_setting('gateway.redacting', true) IS DISTINCT FROM 'on' OR TG_OP = 'DELETE' THEN
+    IF current_setting('gateway.redacting', true) IS DISTINCT FROM 'on' OR TG_OP <> 'UPDATE' THEN
         RAISE EXCEPTION 'the audit is append-only' USING ERRCODE = 'insufficient_privilege';
     END IF;
     IF (new.workspace_id, new.id, new.at, new.action, new.actor_id) IS DISTINCT FROM (old.workspace_id, old.id, old.at, old.action, old.actor_id) THEN
@@ -209,8 +222,9 @@ CREATE TABLE merge_journal (
     workspace_id uuid NOT NULL,
     merge_id     uuid NOT NULL,
     profile_id   uuid NOT NULL,                 -- whose rows they were
-    kind         text NOT NULL,                 -- a table's name, or 'columns' for what the survivor's row held
+    kind         text NOT NULL,                 -- a table's name, or what `commands.merge_journal` keeps besides (columns, primary, main, match)
     moved        uuid[] NOT NULL DEFAULT '{}',  -- rows that went to the survivor
+    keys         jsonb NOT NULL DEFAULT '[]',   -- the same where a row has no id: the rest of its key, as texts
     kept         jsonb NOT NULL DEFAULT '[]',   -- rows that could not, whole
     PRIMARY KEY (workspace_id, merge_id, profile_id, kind)
 );
@@ -240,16 +254,19 @@ CREATE TABLE privacy_job (
     action       text NOT NULL,
     state        text NOT NULL DEFAULT 'QUEUED',
     step         text,                          -- the last step that is done
+    place        jsonb,                         -- how far the step after it has come
     counts       jsonb NOT NULL DEFAULT '{}',   -- table -> rows: the certificate
     actor_id     text NOT NULL,
     actor_name   text NOT NULL,
     actor_kind   text NOT NULL,
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at  timestamptz,
-    attempts     integer NOT NULL DEFAULT 0,
+    attempts     integer NOT NULL DEFAULT 0,    -- failures in a row
+    due_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     problem      text,
     PRIMARY KEY (workspace_id, id)
 );
+CREATE INDEX privacy_job_profile ON privacy_job (workspace_id, profile_id, id);
 CREATE INDEX privacy_job_open ON privacy_job (requested_at) WHERE state IN ('QUEUED', 'RUNNING');
 CREATE UNIQUE INDEX privacy_job_once ON privacy_job (workspace_id, profile_id, action) WHERE state IN ('QUEUED', 'RUNNING');
 
@@ -296,3 +313,117 @@ CREATE INDEX revocation_at ON revocation (at);
 
 -- The workspace-wide feed reads the log in the order of transactions.
 CREATE INDEX change_log_feed ON change_log (workspace_id, xid, stream_id, seq);
+
+-- An erasure finds what belongs to a person from every side.
+CREATE INDEX profile_merged ON profile (workspace_id, merged_into) WHERE merged_into IS NOT NULL;
+CREATE INDEX merge_journal_profile ON merge_journal (workspace_id, profile_id);
+CREATE INDEX contact_normalized ON contact (workspace_id, normalized) WHERE normalized IS NOT NULL;
+
+-- Retention looks for what is old.
+CREATE INDEX idempotency_age ON idempotency USING brin (at);
+CREATE INDEX note_age ON note USING brin (created_at);
+CREATE INDEX change_age ON change USING brin (at);
+CREATE INDEX privacy_file_age ON privacy_file (expires_at);
+
+-- Drops every month of activities that ended by then, together with everything older, in one transaction: no moment is without a partition at
+-- any time. It takes the whole timeline for itself, so it waits for others for half a second only and is tried again later. Returns how many
+-- months are gone.
+CREATE FUNCTION retire_activities(ended_by timestamptz) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    old   text[];
+    bound timestamptz;
+BEGIN
+    PERFORM set_config('lock_timeout', '500', true);
+    SELECT array_agg(c.relname ORDER BY c.relname), max(to_date(substr(c.relname, 10), 'YYYY_MM') + interval '1 month') AT TIME ZONE 'UTC'
+      INTO old, bound
+      FROM pg_inherits i
+      JOIN pg_class c ON c.oid = i.inhrelid
+     WHERE i.inhparent = 'activity'::regclass AND c.relname ~ '^activity_\d{4}_\d\d$'
+       AND (to_date(substr(c.relname, 10), 'YYYY_MM') + interval '1 month') AT TIME ZONE 'UTC' <= ended_by;
+    IF old IS NULL THEN
+        RETURN 0;
+    END IF;
+    LOCK TABLE activity IN ACCESS EXCLUSIVE MODE;
+    FOR n IN 1 .. cardinality(old) LOOP
+        EXECUTE format('DROP TABLE %I', old[n]);
+    END LOOP;
+    EXECUTE 'DROP TABLE activity_past';
+    EXECUTE format('CREATE TABLE activity_past PARTITION OF activity FOR VALUES FROM (MINVALUE) TO (%L)', bound);
+    RETURN cardinality(old);
+END $$;
+
+-- Names, as in a telephone book: a living profile stands under every word of its name, the rest of the name behind it ("lopez ana" besides
+-- "ana lopez"), so that the beginning of any word is the beginning of an entry. A page reads as many entries as it shows, however common the
+-- name is (docs/decisions/0005-name-search.md). Kept by triggers: whoever changes a profile cannot forget it.
+DROP INDEX profile_name;
+CREATE TABLE name_entry (
+    workspace_id uuid NOT NULL,
+    entry        text COLLATE "C" NOT NULL,     -- folded; at most eight words
+    profile_id   uuid NOT NULL,
+    PRIMARY KEY (workspace_id, entry, profile_id)
+);
+
+-- Every word that names have, to find those that are spelt alike. Without a unique key on purpose: two transactions that first see a word at
+-- the same moment both write it instead of waiting for each other.
+CREATE TABLE name_word (
+    workspace_id uuid NOT NULL,
+    word         text COLLATE "C" NOT NULL
+);
+CREATE INDEX name_word_key ON name_word (workspace_id, word);
+CREATE INDEX name_word_trigram ON name_word USING gin (word gin_trgm_ops);
+
+CREATE FUNCTION name_entries(name_key text) RETURNS SETOF text LANGUAGE sql IMMUTABLE AS $$
+    SELECT DISTINCT left(array_to_string(w.words[n:] || w.words[:n - 1], ' '), 600)
+      FROM (SELECT (regexp_split_to_array(btrim(name_key), '\s+'))[:8] AS words) AS w
+     CROSS JOIN generate_series(1, cardinality(w.words)) AS n
+     WHERE w.words[1] <> ''
+$$;
+
+CREATE FUNCTION enter_names() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO name_entry (workspace_id, entry, profile_id)
+    SELECT p.workspace_id, e.entry, p.id
+      FROM added p
+     CROSS JOIN LATERAL name_entries(p.name_key) AS e (entry)
+     WHERE p.status = 'ACTIVE'
+        ON CONFLICT DO NOTHING;
+    INSERT INTO name_word (workspace_id, word)
+    SELECT DISTINCT p.workspace_id, split_part(e.entry, ' ', 1)
+      FROM added p
+     CROSS JOIN LATERAL name_entries(p.name_key) AS e (entry)
+     WHERE p.status = 'ACTIVE'
+       AND NOT EXISTS (SELECT FROM name_word w WHERE w.workspace_id = p.workspace_id AND w.word = split_part(e.entry, ' ', 1));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER profile_named AFTER INSERT ON profile REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION enter_names();
+
+CREATE FUNCTION change_names() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF old.status = 'ACTIVE' THEN
+        DELETE FROM name_entry n USING name_entries(old.name_key) AS e (entry)
+         WHERE n.workspace_id = old.workspace_id AND n.entry = e.entry AND n.profile_id = old.id;
+        -- a word that nobody's name has any more goes too: nothing of somebody erased stays
+        DELETE FROM name_word w USING name_entries(old.name_key) AS e (entry)
+         WHERE w.workspace_id = old.workspace_id AND w.word = split_part(e.entry, ' ', 1)
+           AND NOT EXISTS (SELECT FROM name_entry n
+                            WHERE n.workspace_id = w.workspace_id AND n.entry >= w.word AND n.entry < w.word || '!'
+                              AND split_part(n.entry, ' ', 1) = w.word);
+    END IF;
+    IF TG_OP = 'UPDATE' AND new.status = 'ACTIVE' THEN
+        INSERT INTO name_entry (workspace_id, entry, profile_id)
+        SELECT new.workspace_id, e.entry, new.id FROM name_entries(new.name_key) AS e (entry) ON CONFLICT DO NOTHING;
+        INSERT INTO name_word (workspace_id, word)
+        SELECT DISTINCT new.workspace_id, split_part(e.entry, ' ', 1) FROM name_entries(new.name_key) AS e (entry)
+         WHERE NOT EXISTS (SELECT FROM name_word w WHERE w.workspace_id = new.workspace_id AND w.word = split_part(e.entry, ' ', 1));
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER profile_renamed AFTER UPDATE ON profile FOR EACH ROW
+    WHEN (old.name_key IS DISTINCT FROM new.name_key OR old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION change_names();
+CREATE TRIGGER profile_unnamed AFTER DELETE ON profile FOR EACH ROW EXECUTE FUNCTION change_names();
+INSERT INTO name_entry (workspace_id, entry, profile_id)
+SELECT p.workspace_id, e.entry, p.id FROM profile p CROSS JOIN LATERAL name_entries(p.name_key) AS e (entry) WHERE p.status = 'ACTIVE';
+INSERT INTO name_word (workspace_id, word) SELECT DISTINCT workspace_id, split_part(entry, ' ', 1) FROM name_entry;
+
+-- Attributes that are search keys are found by their values too; what is found so of one profile is let go with it.
+CREATE INDEX lookup_attribute ON lookup (workspace_id, profile_id) WHERE starts_with(key, 'attribute:');

@@ -24,3 +24,6 @@ SELECT k.id IS NOT NULL AS known, coalesce(k.kind, 'write') AS kind,
 
 -- name: label_of_write_key
 SELECT source FROM api_key WHERE workspace_id = $1 AND source = $2 LIMIT 1
+
+-- name: labels_of_write_keys
+SELECT DISTINCT source FROM api_key WHERE workspace_id = $1 AND source IS NOT NULL ORDER BY source

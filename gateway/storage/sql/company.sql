@@ -48,3 +48,19 @@ UPDATE membership SET is_main = false WHERE workspace_id = $1 AND profile_id = $
 
 -- name: set_main_company
 UPDATE membership SET is_main = true WHERE workspace_id = $1 AND profile_id = $2 AND company_id = $3
+
+-- name: company_traits
+SELECT id, natural_key, traits, updated_at FROM company WHERE workspace_id = $1 AND id = any($2::uuid[])
+
+-- name: members_by_company
+-- A page of each company's living members, by profile id.
+SELECT m.company_id, m.profile_id
+  FROM unnest($2::uuid[]) AS wanted (company_id)
+ CROSS JOIN LATERAL (
+       SELECT m.company_id, m.profile_id
+         FROM membership m
+         JOIN profile p ON p.workspace_id = m.workspace_id AND p.id = m.profile_id AND p.status = 'ACTIVE'
+        WHERE m.workspace_id = $1 AND m.company_id = wanted.company_id AND m.profile_id > $3
+        ORDER BY m.profile_id
+        LIMIT $4) m
+ ORDER BY m.company_id, m.profile_id

@@ -29,3 +29,17 @@ SELECT seq, kind, at, actor, fields, entity_id, entity_source, is_new
  WHERE workspace_id = $1 AND stream_id = $2 AND seq > $3
  ORDER BY seq
  LIMIT $4
+
+-- name: profile_standing
+-- How the profile behind a stream stands: ACTIVE, MERGED into another, or ERASED (then nothing may be left of it); whether the log still tells
+-- of that behind $3; and the merge that took it away.
+SELECT coalesce(p.status, 'ERASED') AS status, p.merged_into,
+       EXISTS (SELECT FROM change_log l
+                WHERE l.workspace_id = $1 AND l.stream_id = $2 AND l.seq > $3
+                  AND l.kind = CASE p.status WHEN 'MERGED' THEN 4 ELSE 5 END) AS is_told,
+       (SELECT m.id FROM merge m
+         WHERE m.workspace_id = $1 AND m.survivor_id = p.merged_into AND $2 = any(m.merged_ids) AND m.undone_at IS NULL
+         ORDER BY m.at DESC LIMIT 1) AS merge_id
+  FROM stream_head s
+  LEFT JOIN profile p ON p.workspace_id = s.workspace_id AND p.id = s.stream_id
+ WHERE s.workspace_id = $1 AND s.stream_id = $2

@@ -1,7 +1,7 @@
 -- name: profiles_by_id
 -- The head is read in the same statement as the profile: whoever subscribes after it misses nothing of what follows.
 SELECT p.id, p.version, p.status, p.lifecycle, p.first_name, p.middle_name, p.last_name, p.avatar_url, p.locale, p.time_zone,
-       p.birth_date, p.customer_since, p.created_at, p.updated_at, h.epoch, h.head
+       p.birth_date, p.customer_since, p.created_at, p.updated_at, h.epoch, h.head, p.merged_into
   FROM profile p
   JOIN stream_head h ON h.workspace_id = p.workspace_id AND h.stream_id = p.id
  WHERE p.workspace_id = $1 AND p.id = any($2::uuid[])
@@ -9,9 +9,15 @@ SELECT p.id, p.version, p.status, p.lifecycle, p.first_name, p.middle_name, p.la
 -- name: profile_ids_by_lookup
 SELECT q.n, l.profile_id
   FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS q (key, value, n)
-  JOIN lookup l ON l.workspace_id = $1 AND l.key = q.key AND l.value = q.value
+ CROSS JOIN LATERAL (
+       SELECT profile_id FROM lookup WHERE workspace_id = $1 AND key = q.key AND value = q.value ORDER BY profile_id LIMIT 5000) AS l
  ORDER BY q.n, l.profile_id
- LIMIT 10000
+
+-- name: profile_ids_by_lookup_among
+SELECT q.n, l.profile_id
+  FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS q (key, value, n)
+  JOIN lookup l ON l.workspace_id = $1 AND l.key = q.key AND l.value = q.value AND l.profile_id = any($4::uuid[])
+ ORDER BY q.n, l.profile_id
 
 -- name: first_owners_by_lookup
 -- At most two profiles per value: enough to know whether it is one profile's alone, however many share it.
@@ -20,28 +26,21 @@ SELECT q.n, (array_agg(l.profile_id ORDER BY l.profile_id))[1:2] AS owners
   JOIN lookup l ON l.workspace_id = $1 AND l.key = q.key AND l.value = q.value
  GROUP BY q.n
 
--- name: profile_ids_by_name
--- Words that begin like the words asked for, in any order; trigram index.
-SELECT p.id
-  FROM profile p
- WHERE p.workspace_id = $1 AND p.name_key LIKE all($2::text[]) AND p.id > $3 AND p.status = 'ACTIVE'
- ORDER BY p.id
- LIMIT $4
-
 -- name: contacts_by_profile
 -- Contact points (kind 'C') and identifiers (kind 'I') of profiles, in one statement: a screen shows both.
-SELECT 'C' AS kind, profile_id, id, channel AS type, custom_channel, raw, normalized, label, is_primary, is_verified, source, created_at AS at
+SELECT 'C' AS kind, profile_id, id, channel AS type, custom_channel, raw, normalized, label, is_primary, is_verified, source, created_at AS at,
+       false AS is_sealed
   FROM contact_point
  WHERE workspace_id = $1 AND profile_id = any($2::uuid[])
  UNION ALL
-SELECT 'I', profile_id, id, type, NULL, raw, normalized, NULL, false, is_verified, source, added_at
+SELECT 'I', profile_id, id, type, NULL, raw, normalized, NULL, false, is_verified, source, added_at, sealed IS NOT NULL
   FROM identifier
  WHERE workspace_id = $1 AND profile_id = any($2::uuid[])
  ORDER BY kind, is_primary DESC, id
 
 -- name: traits_by_profile
 SELECT profile_id, key, source, value, kind, category, confidence, computed_from, model, observed_at, expires_at,
-       actor_id, actor_name, actor_kind
+       actor_id, actor_name, actor_kind, sealed IS NOT NULL AS is_sealed
   FROM trait
  WHERE workspace_id = $1 AND profile_id = any($2::uuid[]) AND ($3::text[] IS NULL OR key = any($3::text[]))
 
@@ -51,12 +50,14 @@ SELECT $1, id, lifecycle, first_name, last_name, string_to_array(edited, ',')
   FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[]) AS new (id, lifecycle, first_name, last_name, edited)
 
 -- name: lock_profile
+-- A living one only: what was merged away or erased takes no changes (`commands.standing` says why). NO KEY, so that those who merely hold a
+-- profile against a merge (`hold_profiles`) do not wait.
 SELECT p.id, p.version, p.status, p.lifecycle, p.first_name, p.middle_name, p.last_name, p.avatar_url, p.locale, p.time_zone,
-       p.birth_date, p.customer_since, p.created_at, p.updated_at, h.epoch, h.head
+       p.birth_date, p.customer_since, p.created_at, p.updated_at, h.epoch, h.head, p.merged_into
   FROM profile p
   JOIN stream_head h ON h.workspace_id = p.workspace_id AND h.stream_id = p.id
- WHERE p.workspace_id = $1 AND p.id = $2
-   FOR UPDATE OF p
+ WHERE p.workspace_id = $1 AND p.id = $2 AND p.status = 'ACTIVE'
+   FOR NO KEY UPDATE OF p
 
 -- name: update_profile
 -- Each flag says whether its column was given: absent keeps, null clears.
@@ -120,9 +121,10 @@ UPDATE contact_point c SET is_primary = true
                       AND o.custom_channel IS NOT DISTINCT FROM c.custom_channel AND o.is_primary)
 
 -- name: insert_identifiers
-INSERT INTO identifier (workspace_id, profile_id, id, type, raw, normalized, source)
-SELECT $1, profile_id, id, type, raw, normalized, source
-  FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[]) AS new (profile_id, id, type, raw, normalized, source)
+INSERT INTO identifier (workspace_id, profile_id, id, type, raw, normalized, source, sealed)
+SELECT $1, profile_id, id, type, raw, normalized, source, sealed
+  FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[])
+       AS new (profile_id, id, type, raw, normalized, source, sealed)
     ON CONFLICT DO NOTHING
 RETURNING profile_id, id
 
@@ -152,7 +154,9 @@ SELECT $1, profile_id, key, source, value, kind, category, observed_at, actor_id
  ORDER BY profile_id, key, source
     ON CONFLICT (workspace_id, profile_id, key, source) DO UPDATE
    SET value = excluded.value, kind = excluded.kind, category = excluded.category, observed_at = excluded.observed_at,
-       actor_id = excluded.actor_id, actor_name = excluded.actor_name, actor_kind = excluded.actor_kind
+       actor_id = excluded.actor_id, actor_name = excluded.actor_name, actor_kind = excluded.actor_kind, sealed = NULL,
+       -- what was said about the earlier value does not hold for this one; `describe_traits` says it anew
+       confidence = NULL, model = NULL, computed_from = NULL, expires_at = NULL
  WHERE excluded.observed_at >= t.observed_at
 RETURNING profile_id, key
 
@@ -181,7 +185,7 @@ UPDATE profile p
 
 -- name: lock_profiles
 -- In the order of ids, so that two batches that touch the same profiles wait instead of deadlocking.
-SELECT id FROM profile WHERE workspace_id = $1 AND id = any($2::uuid[]) ORDER BY id FOR UPDATE
+SELECT id, status FROM profile WHERE workspace_id = $1 AND id = any($2::uuid[]) ORDER BY id FOR NO KEY UPDATE
 
 -- name: profiles_with_identifier
 SELECT DISTINCT profile_id FROM identifier WHERE workspace_id = $1 AND profile_id = any($2::uuid[]) AND type = $3

@@ -1,8 +1,8 @@
 """What a `track`, `page` or `screen` says happened, as an item of the timeline.
 
-Owns which events are conversations of the contact centre and how their properties become an interaction. A row that is written can be
-read: `sources.native.activity_of` takes agent, wrap-up, sentiment and moments as they are, so each is checked here, and what cannot be
-one is left out with a warning. Called by `event`.
+Owns which events are conversations of the contact centre, or messages of one, and how their properties become the item. A row that is
+written can be read: `sources.native_rows.activity_of` takes agent, wrap-up, sentiment and moments as they are, so each is checked here, and
+what cannot be one is left out with a warning. Called by `event`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,26 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.commands.tracking import Activity
+from gateway.commands.validation import text_problem
 from gateway.errors import Problem, Rejected
 from gateway.model.activity import Direction, Sentiment, TimelineKind
 from gateway.model.profile import Channel
 from gateway.transport.segment.values import check_moment, iso_moment, json_object, one_of, plain_text, web_address
 from gateway.transport.segment.wire import Item
 
-__all__ = ["CONVERSATIONS", "page_view", "tracked"]
+__all__ = ["CONVERSATIONS", "MESSAGES", "page_view", "tracked"]
 
 CONVERSATIONS: Final = frozenset({"Engagement Completed", "Live Chat Conversation Ended"})
 """Events that end a conversation with the contact centre."""
+MESSAGES: Final = MappingProxyType(
+    {
+        "Live Chat Message Sent": Direction.INBOUND.value,
+        "Message Sent": Direction.INBOUND.value,
+        "Live Chat Message Received": Direction.OUTBOUND.value,
+        "Message Received": Direction.OUTBOUND.value,
+    }
+)
+"""Events that are one message of a conversation, if they name it, and who wrote it: a track tells what the customer did."""
 
 _LONGEST_TYPE = 128
 _LONGEST_TEXT = 16 * 1024
@@ -44,6 +54,11 @@ _DIRECTIONS: Final = MappingProxyType(
 )
 _SENTIMENTS: Final = MappingProxyType({item.value.lower(): item.value for item in Sentiment})
 
+_CONVERSATION: Final = ("conversationId", "conversation_id")
+_TEXTS: Final = ("text", "message_body", "messageBody", "body", "message")
+_OURS: Final = frozenset({"conversation", "interaction", "contact", "parent", "notRecorded"})
+"""Names under which an interaction keeps what belongs to it: nobody else writes there."""
+
 Warn = Callable[[str], None]
 
 
@@ -63,6 +78,8 @@ def tracked(item: Item, at: datetime, warn: Warn) -> tuple[Activity, datetime]:
     account = _account(item, properties, warn)
     if name in CONVERSATIONS:
         return _interaction(name, properties, account, at, warn)
+    if name in MESSAGES and any(properties.get(key) is not None for key in _CONVERSATION):
+        return _message(name, properties, account, warn), at
     return Activity(TimelineKind.EXTERNAL, name, properties, account), at
 
 
@@ -96,18 +113,9 @@ def _account(item: Item, properties: dict[str, Any], warn: Warn) -> str | None:
 
 
 def _interaction(name: str, properties: dict[str, Any], account: str | None, at: datetime, warn: Warn) -> tuple[Activity, datetime]:
-    given = dict(properties)
-    word = given.pop("channel", None) or given.pop("channelType", None)
-    channel = Channel.CHAT.value if word is None else one_of(word, _CHANNELS)
-    if channel is None:
-        channel = Channel.CUSTOM.value
-        warn("properties.channel is none we know; it counts as CUSTOM.")
-    word = given.pop("direction", None)
-    direction = Direction.INBOUND.value if word is None else one_of(word, _DIRECTIONS)
-    if direction is None:
-        direction = Direction.INBOUND.value
-        warn("properties.direction is none we know; it counts as INBOUND.")
-
+    given = {key: value for key, value in properties.items() if key not in _OURS}
+    named = given.get("channel") or given.get("channelType")
+    channel, direction = _way(given, Direction.INBOUND.value, warn)
     take = _Taker(given, "properties", warn)
     started: datetime | None = take("startedAt", _moment)
     ended: datetime | None = take("endedAt", _moment)
@@ -118,6 +126,8 @@ def _interaction(name: str, properties: dict[str, Any], account: str | None, at:
         warn("properties.endedAt lies before the beginning; it is left out.")
         ended = None
     detail: dict[str, Any] = {
+        "conversation": _conversation(take),
+        "customChannel": take("customChannel", _word) or _named(named, channel),
         "endedAt": ended and ended.isoformat(),
         "queue": take("queue", _word),
         "agent": _agent(take, given),
@@ -133,6 +143,47 @@ def _interaction(name: str, properties: dict[str, Any], account: str | None, at:
         key: value for key, value in detail.items() if value is not None
     }  # what else was sent stays, though no field shows it
     return Activity(TimelineKind.INTERACTION, name, json_object(detail, "properties"), account, channel, direction), begun
+
+
+def _message(name: str, properties: dict[str, Any], account: str | None, warn: Warn) -> Activity:
+    given = dict(properties)
+    channel, direction = _way(given, MESSAGES[name], warn)
+    take = _Taker(given, "properties", warn)
+    texts = [take(key, _text) for key in _TEXTS]
+    agent = _agent(take, given) if direction == Direction.OUTBOUND.value else None
+    detail = {
+        "conversation": _conversation(take),
+        "text": next((text for text in texts if text is not None), None),
+        "author": take("author", _word) or (agent and agent["name"]),
+    }
+    kept = {key: value for key, value in detail.items() if value is not None}
+    return Activity(TimelineKind.MESSAGE, name, json_object(kept, "properties"), account, channel, direction)
+
+
+def _conversation(take: _Taker) -> str | None:
+    """What the sender calls the conversation: its messages and its end name it alike."""
+    names = [take(key, _word) for key in _CONVERSATION]
+    return next((name for name in names if name is not None), None)
+
+
+def _named(word: object, channel: str) -> str | None:
+    """What the sender called a channel that is none of ours."""
+    known = channel != Channel.CUSTOM.value or not isinstance(word, str) or word.upper() == Channel.CUSTOM.value
+    return None if known or text_problem(str(word), _LONGEST_WORD) else str(word)
+
+
+def _way(given: dict[str, Any], direction: str, warn: Warn) -> tuple[str, str]:
+    """Channel and direction, taken out of the properties; `direction` is what it is when nothing is said."""
+    word = given.pop("channel", None) or given.pop("channelType", None)
+    channel = Channel.CHAT.value if word is None else one_of(word, _CHANNELS)
+    if channel is None:
+        channel = Channel.CUSTOM.value
+        warn("properties.channel is none we know; it counts as CUSTOM.")
+    word = given.pop("direction", None)
+    found = direction if word is None else one_of(word, _DIRECTIONS)
+    if found is None:
+        warn(f"properties.direction is none we know; it counts as {direction}.")
+    return channel, found or direction
 
 
 def _agent(take: _Taker, given: dict[str, Any]) -> dict[str, str] | None:

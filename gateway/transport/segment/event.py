@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.commands.resolution import ANONYMOUS_ID, USER_ID
-from gateway.commands.tracking import Event, Group
+from gateway.commands.tracking import Event, Group, understood
 from gateway.errors import BadUserInput, Problem, Rejected
 from gateway.identity import normalize_identifier, normalize_type
 from gateway.sources.contract import LookupKey
@@ -92,7 +92,8 @@ def _event(item: Item, call: object, arrival: Arrival, warn: Callable[[str], Non
         activity, at = tracked(item, at, warn)
     else:
         activity = page_view(item, _VIEWS[str(call)], warn)
-    return Event(message_id, at, keys, raw_keys, activity=activity), ()
+    activity, signal = understood(activity)
+    return Event(message_id, at, keys, raw_keys, activity=activity, signal=signal), ()
 
 
 def _message_id(value: object) -> str:
@@ -173,7 +174,7 @@ def _identifier_text(value: object) -> str | None:
 
 
 def _alias(item: Item, message_id: str, at: datetime) -> tuple[Event, tuple[LookupKey, ...]]:
-    """`previousId` becomes an anonymous id of the user, if it is nobody's yet; two known people stay two."""
+    """`previousId` becomes an anonymous id of the user, if it is nobody's yet; two known people stay two, and are proposed to be one."""
     found: list[tuple[str, str]] = []
     for name, value in (("userId", item.user_id), ("previousId", item.previous_id)):
         try:
@@ -185,7 +186,8 @@ def _alias(item: Item, message_id: str, at: datetime) -> tuple[Event, tuple[Look
             raise _invalid(name, error.message) from None
     (user, typed_user), (previous, typed_previous) = found
     keys = LookupKey(USER_ID, user), LookupKey(ANONYMOUS_ID, previous)
-    return Event(message_id, at, keys, dict(zip(keys, (typed_user, typed_previous), strict=True))), (*keys, LookupKey(USER_ID, previous))
+    linked = (*keys, LookupKey(USER_ID, previous))
+    return Event(message_id, at, keys, dict(zip(keys, (typed_user, typed_previous), strict=True)), linked=linked), linked
 
 
 def _group(item: Item, warn: Callable[[str], None]) -> Group:

@@ -12,11 +12,21 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from gateway.commands.tracking import Person
+from gateway.commands.tracking import Person, TraitMeta
 from gateway.errors import BadUserInput
 from gateway.identity import normalize_email, normalize_phone
 from gateway.model.profile import Channel
-from gateway.transport.segment.values import calendar_day, epoch_or_iso, json_object, plain_text, snake_case, web_address
+from gateway.model.trait import TraitKind
+from gateway.transport.segment.values import (
+    calendar_day,
+    epoch_or_iso,
+    iso_moment,
+    json_object,
+    one_of,
+    plain_text,
+    snake_case,
+    web_address,
+)
 from gateway.transport.segment.wire import Context
 
 __all__ = ["person_of"]
@@ -69,9 +79,11 @@ def person_of(given: object, context: Context | None, region: str | None, warn: 
     raw: dict[str, str] = {}
     email = _contact(traits, "email", Channel.EMAIL, normalize_email, raw, warn)
     phone = _contact(traits, "phone", Channel.VOICE, lambda text: normalize_phone(text, region), raw, warn)
+    meta: dict[str, TraitMeta] = {}
     if context is not None:
         _read_context(context, columns, warn)
-    return Person(columns, email, phone, raw, traits)
+        meta = _trait_meta(context.trait_meta, traits, warn)
+    return Person(columns, email, phone, raw, traits, meta)
 
 
 def _split_name(traits: dict[str, Any], columns: dict[str, Column]) -> None:
@@ -130,3 +142,50 @@ def _read_context(context: Context, columns: dict[str, Column], warn: Callable[[
             columns[column] = value
         else:
             warn(f"context.{name} is not one; it is left out.")
+
+
+def _trait_meta(given: object, traits: dict[str, Any], warn: Callable[[str], None]) -> dict[str, TraitMeta]:
+    """`context.traitMeta`: per trait of this call its kind, category, confidence, model, computedFrom and expiresAt."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        warn("context.traitMeta is an object of traits; it is left out.")
+        return {}
+    found: dict[str, TraitMeta] = {}
+    for name, said in given.items():
+        key = snake_case(name)
+        if key not in traits or not isinstance(said, dict):
+            warn(f"context.traitMeta.{name[:_LONGEST_NAME]} describes no trait of this call; it is left out.")
+            continue
+        values: dict[str, Any] = {}
+        for part, read in _META.items():
+            value = said.get(part)
+            try:
+                values[part] = None if value is None else read(value)
+            except ValueError as error:
+                warn(f"context.traitMeta.{key}.{part}: {error} It is left out.")
+        found[key] = TraitMeta(
+            values.get("kind"),
+            *(values.get(part) for part in ("category", "confidence", "model", "computedFrom", "expiresAt")),
+        )
+    return found
+
+
+def _kind(value: object) -> TraitKind:
+    word = one_of(value, _KINDS)
+    if word is None:
+        raise ValueError(f"It is one of {', '.join(kind.value for kind in TraitKind)}.")
+    return TraitKind(word)
+
+
+def _share(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError("A number from 0 to 1 is expected.")
+    return float(value)
+
+
+_KINDS: Final = MappingProxyType({kind.value.lower(): kind.value for kind in TraitKind})
+_META: Final[MappingProxyType[str, Callable[[object], Any]]] = MappingProxyType(
+    {"kind": _kind, "category": _name, "confidence": _share, "model": _name, "computedFrom": _name, "expiresAt": iso_moment}
+)
+"""What can be said of a trait, and how each value is read."""

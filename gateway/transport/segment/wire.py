@@ -39,6 +39,7 @@ class Context(msgspec.Struct, rename="camel"):
     timezone: Any = None
     page: Any = None
     account: Any = None
+    trait_meta: Any = None
 
 
 class Item(msgspec.Struct, rename="camel"):

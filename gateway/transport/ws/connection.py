@@ -18,10 +18,11 @@ from typing import Any, Protocol
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from gateway.auth.session import Session
 from gateway.engine.masking import present_failure
 from gateway.engine.request import Request
 from gateway.errors import GatewayError, Unauthenticated
-from gateway.transport.ws.effects import Authenticate, Close, Effect, Operation, Send, Start, Stop
+from gateway.transport.ws.effects import Authenticate, Close, CloseCode, Effect, Operation, Send, Start, Stop
 from gateway.transport.ws.limits import Limits
 from gateway.transport.ws.protocol import ServerProtocol
 
@@ -74,11 +75,15 @@ class Wiring:
     engine: Engine
     authenticate: Callable[[str | None], Awaitable[Principal]]
     """From the bearer token, or None, to the principal; raises `Unauthenticated`."""
-    context_for: Callable[[Any], Any]
-    """From the principal to a fresh context, once per operation."""
+    context_for: Callable[[Session], Any]
+    """From the session to a fresh context, once per operation."""
     encode: Callable[[Any], str]
     """JSON text of a message."""
     limits: Limits = field(default_factory=Limits)
+    open_session: Callable[[Any, Callable[[str], None]], Session] = Session
+    """From the principal, and a function that ends the socket, to its session."""
+    admit: Callable[[Any], None] = lambda _: None
+    """Counts an operation of a principal; raises `RateLimited` when there were too many."""
 
 
 class Connection:
@@ -89,7 +94,7 @@ class Connection:
         self._wiring = wiring
         self._loop = asyncio.get_running_loop()
         self._protocol = ServerProtocol(wiring.limits, self._loop.time())
-        self._principal: Principal | None = None
+        self._session: Session | None = None
         self._turn = asyncio.Lock()
         self._over = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
@@ -109,8 +114,12 @@ class Connection:
                 self._timer.cancel()
             self._cancel(reader, *self._work)
             # Not gather: were we cancelled, it would cancel a second time, in the middle of a stream's clean-up.
-            while remaining := [task for task in (reader, *self._work) if not task.done()]:
-                await asyncio.wait(remaining)
+            try:
+                while remaining := [task for task in (reader, *self._work) if not task.done()]:
+                    await asyncio.wait(remaining)
+            finally:
+                if self._session is not None:
+                    self._session.closed()
 
     async def close(self, code: int, reason: str) -> None:
         """Begin to close the socket for a reason of the server's; `run` returns when that is done."""
@@ -150,13 +159,15 @@ class Connection:
     # Operations
 
     async def _operate(self, operation: Operation, request: Request) -> None:
-        engine = self._wiring.engine
+        engine, session = self._wiring.engine, self._session
+        assert session is not None
         try:
+            self._wiring.admit(session.principal)
             prepared = engine.prepare(request)
             if prepared.errors:
                 await self._fail(operation, prepared.errors)
                 return
-            context = self._wiring.context_for(self._principal)
+            context = self._wiring.context_for(session)
             if prepared.operation_type == "subscription":
                 await self._stream(operation, engine.subscribe(prepared, context))
             else:
@@ -222,7 +233,7 @@ class Connection:
 
     async def _authenticate(self, token: str | None) -> None:
         try:
-            self._principal = await self._wiring.authenticate(token)
+            principal = await self._wiring.authenticate(token)
         except Unauthenticated:
             effects = self._protocol.rejected()
         except Exception:
@@ -230,12 +241,17 @@ class Connection:
             log.exception("ws.authentication_failed")
             effects = self._protocol.rejected()
         else:
+            self._session = self._wiring.open_session(principal, self._disconnect)
             effects = self._protocol.authenticated(self._lifetime(), self._loop.time())
         await self._perform(effects)
 
+    def _disconnect(self, reason: str) -> None:
+        """The credentials were taken back."""
+        self._spawn(self.close(CloseCode.FORBIDDEN, reason))
+
     def _lifetime(self) -> float | None:
-        """Seconds that the credentials are still good for, by the wall clock."""
-        expires_at = None if self._principal is None else self._principal.expires_at
+        """Seconds that the credentials of now are still good for, by the wall clock."""
+        expires_at = None if self._session is None else self._session.principal.expires_at
         return None if expires_at is None else (expires_at - datetime.now(UTC)).total_seconds()
 
     # The socket
@@ -276,6 +292,8 @@ class Connection:
 
     def _tick(self) -> None:
         self._timer = None
+        if self._session is not None:  # newer ones may have come since the deadline was set
+            self._protocol.credentials_last(self._lifetime(), self._loop.time())
         effects = self._protocol.tick(self._loop.time())
         self._arm()
         if effects:

@@ -52,7 +52,7 @@ async def welcome(process: asyncio.subprocess.Process) -> tuple[dict[str, str], 
     """What the demo prints once it runs: addresses and credentials by their labels, and the commands to paste."""
     assert process.stdout is not None
     labelled, commands = {}, []
-    while len(commands) < 2:
+    while len(commands) < 3:
         line = (await process.stdout.readline()).decode().rstrip()
         label, _, value = line.partition("  ")
         labelled[label] = value.strip()
@@ -100,14 +100,15 @@ async def stored(data_dir: Path) -> tuple[int, int]:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the printed commands use curl")
 @pytest.mark.timeout(2 * DEADLINE)
 async def test_a_newcomers_first_minutes(tmp_path: Path) -> None:
-    """Both printed commands work as pasted, a subscriber sees the ticker's events come by themselves, and Ctrl-C ends it well.
+    """All printed commands work as pasted, a subscriber sees the ticker's events come by themselves, and Ctrl-C ends it well.
 
     The second start stops by itself after the asked seconds and finds the people and the event of the first.
     """
     async with asyncio.timeout(DEADLINE), demo(tmp_path) as process:
-        labelled, (query, track) = await welcome(process)
+        labelled, (query, desk, track) = await welcome(process)
         profile = (await paste(query))["data"]["profile"]
         item = await next_item(labelled["WebSocket"], labelled["agent"], profile["id"])
+        viewer = (await paste(desk))["data"]["viewer"]
         tracked = await paste(track)
         process.send_signal(signal.SIGINT)
         assert process.stdout is not None
@@ -118,6 +119,7 @@ async def test_a_newcomers_first_minutes(tmp_path: Path) -> None:
     assert profile["timeline"]["nodes"]
     assert any(trait["conflicts"] for trait in profile["traits"]["nodes"])
     assert item["source"]["key"] == "tracking"
+    assert viewer["actor"]["displayName"] == "Maria Keller"
     assert (tracked["accepted"], tracked["rejected"]) == (1, [])
     assert (code, last, (tmp_path / "errors").read_text()) == (0, "Stopped.", "")
 

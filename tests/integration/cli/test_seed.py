@@ -43,7 +43,7 @@ async def seeded(database: Database, key: str, profiles: int, portion: Portion |
 
 
 async def test_what_is_seeded_is_what_the_gateway_reads(database: Database) -> None:
-    """Fifty profiles come back through the native source whole: found by their id, with traits, notes, timeline, companies and contacts."""
+    """Fifty profiles come back whole: found by their id, with traits, notes, timeline (the notes on it too), companies and contacts."""
     workspace = await seeded(database, "shop", 50)
     source = NativeSource(database, "native", describer({one.key: one for one in BUILT_IN}))
     found = await source.resolve(workspace, [LookupKey("user_id", user_id(number)) for number in range(1, 51)])
@@ -57,7 +57,7 @@ async def test_what_is_seeded_is_what_the_gateway_reads(database: Database) -> N
 
     assert len(set(ids)) == 50
     assert all(isinstance(profile, Profile) and profile.position.seq == 1 for profile in profiles)
-    assert [{len(one) for one in answer} for answer in (traits, notes, items, members)] == [{40}, {10}, {100}, {3}]  # type: ignore[arg-type]
+    assert [{len(one) for one in answer} for answer in (traits, notes, items, members)] == [{40}, {10}, {110}, {3}]  # type: ignore[arg-type]
     assert all(isinstance(one, Contacts) and len(one.points) >= 2 and len(one.identifiers) == 2 for one in contacts)
     assert any(isinstance(item, Interaction) and item.wrap_up and item.agent and item.ended_at for item in items[0])  # type: ignore[union-attr]
 

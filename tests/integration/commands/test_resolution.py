@@ -12,6 +12,7 @@ from gateway.auth.policy import ROLE_SCOPES
 from gateway.auth.principal import Principal, Role
 from gateway.commands.resolution import Bindings, resolve_profiles
 from gateway.commands.unit import Unit
+from gateway.model.configuration import Configuration
 from gateway.model.ids import uuid7
 from gateway.sources.contract import LookupKey
 from gateway.storage.database import Database
@@ -47,7 +48,7 @@ class World:
         for key, exclusive in [*((one, True) for one in identifiers), *((one, False) for one in hints)]:
             await self.unit.fetch("claim_lookups", [key.key], [key.value], [profile], [exclusive])
             if exclusive:
-                await self.unit.fetch("insert_identifiers", [profile], [uuid7()], [key.key], [key.value], [key.value], ["native"])
+                await self.unit.fetch("insert_identifiers", [profile], [uuid7()], [key.key], [key.value], [key.value], ["native"], [None])
         return profile
 
     async def resolve(self, *events: Sequence[LookupKey]) -> Bindings:
@@ -61,7 +62,7 @@ async def _world(database: Database) -> AsyncIterator[World]:
     """One open transaction in an empty workspace."""
     principal = Principal(uuid4(), "demo", "source", "Source", Role.SERVICE, ROLE_SCOPES[Role.SERVICE], None, "tracking")
     async with database.transaction() as connection:
-        yield World(Unit(connection, principal))
+        yield World(Unit(connection, principal, Configuration()))
 
 
 async def test_a_known_id_decides(world: World) -> None:
@@ -152,7 +153,9 @@ async def test_nothing_at_all(world: World) -> None:
 
 async def test_other_workspaces(world: World, database: Database) -> None:
     """What another workspace knows finds nobody here."""
-    theirs = World(Unit(world.unit.connection, Principal(uuid4(), "other", "s", "S", Role.SERVICE, frozenset(), None, "tracking")))
+    theirs = World(
+        Unit(world.unit.connection, Principal(uuid4(), "other", "s", "S", Role.SERVICE, frozenset(), None, "tracking"), Configuration())
+    )
     profile = await theirs.person(user("ana"), hints=[email("ana")])
     found = await world.resolve([user("ana"), email("ana")])
 

@@ -88,8 +88,11 @@ VARIABLES: list[tuple[dict[str, Any], str]] = [
     ({"timeline": {"from": "2026-02-20T00:00:00"}}, "timeline.from"),
     ({"timeline": {"to": "0001-01-01T00:00:00+14:00"}}, "timeline.to"),
     ({"timeline": {"to": 5}}, "timeline.to"),
-    ({"timeline": {"types": [f"{CANARY}\x00"]}}, ""),
-    ({"timeline": {"accounts": [f"{CANARY}\x00"]}}, ""),
+    ({"timeline": {"types": [f"{CANARY}\x00"]}}, "filter.types"),
+    ({"timeline": {"accounts": [f"{CANARY}\x00"]}}, "filter.accounts"),
+    ({"timeline": {"agentIds": [f"{CANARY}\x00"]}}, "filter.agentIds"),
+    ({"timeline": {"search": f"{CANARY}\x00"}}, "filter.search"),
+    ({"timeline": {"attributes": [{"key": f"{CANARY}\x00", "value": ""}]}}, "filter.attributes"),
     ({"traits": {"kinds": [CANARY]}}, "traits.kinds[0]"),
     ({"traits": {"search": 5}}, "traits.search"),
 ]

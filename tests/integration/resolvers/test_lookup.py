@@ -15,6 +15,8 @@ __all__: list[str] = []
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
+OPEN = 'mutation { openContact(input: {externalId: "x", channel: CHAT, agentId: "ann"}) { contact { id } } }'
+MERGE = "mutation ($input: MergeProfilesInput!) { mergeProfiles(input: $input) { merge { id } userErrors { message } } }"
 NODES = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 
 
@@ -25,14 +27,25 @@ async def one_of_each(graph: Graph) -> dict[str, str]:
     )
     call, _ = await graph.happened(ana, {"kind": "INTERACTION", "channel": "VOICE", "direction": "INBOUND"}, {})
     shown = await graph.data("query ($id: ID!) { profile(by: {id: $id}) { contactPoints { id } identifiers { id } } }", {"id": ana})
+    ben, eva = await graph.profile("Ben"), await graph.profile("Eva", contactPoints=[{"channel": "EMAIL", "value": "ana@example.com"}])
+    merged = await graph.data(MERGE, {"input": {"survivorId": eva, "mergeIds": [ben]}}, graph.supervisor)
+    proposed = await graph.data("query ($id: ID!) { profile(by: {id: $id}) { mergeProposals { id } } }", {"id": eva})
     return {
         "Profile": ana,
+        "MergeRecord": merged["merge"]["id"],
+        "MergeProposal": proposed["mergeProposals"][0]["id"],
         "ContactPoint": shown["contactPoints"][0]["id"],
         "Identifier": shown["identifiers"][0]["id"],
         "Note": await graph.note(ana),
         "Company": await graph.join(ana, "Babbage & Co"),
         "Interaction": call,
         "Source": "src_native",
+        "AttributeDefinition": "atd_plan",
+        "Layout": "lay_default",
+        "Contact": (await graph.data(OPEN))["contact"]["id"],
+        "Change": (await graph.data("query ($id: ID!) { profile(by: {id: $id}) { changes { nodes { id } } } }", {"id": ana}))["changes"][
+            "nodes"
+        ][0]["id"],
     }
 
 
@@ -65,6 +78,10 @@ async def test_well_formed_ids_of_nothing(graph: Graph) -> None:
         event,  # external activities are no Node
         "src_nobody",
         "src_",
+        "lay_nobodys",
+        "lay_",
+        "atd_",
+        "atd_" + "x" * 129,
     ]
 
     assert await graph.run(NODES, {"ids": nothing}) == {"data": {"nodes": [None] * len(nothing)}}
@@ -98,12 +115,14 @@ async def test_an_id_of_another_type(graph: Graph) -> None:
 
 
 async def test_a_node_needs_the_right_to_its_kind(graph: Graph) -> None:
-    """Without the scope behind a type, its nodes are null like those that do not exist."""
+    """Without the scope behind a type, its nodes are null like those that do not exist; an agent's own contacts take none."""
     ids = await one_of_each(graph)
     notes_only = graph.narrowed(graph.agent, "note:read")
     answer = await graph.run(NODES, {"ids": list(ids.values())}, notes_only)
 
-    assert [node and node["__typename"] for node in answer["data"]["nodes"]] == [kind if kind == "Note" else None for kind in ids]
+    assert [node and node["__typename"] for node in answer["data"]["nodes"]] == [
+        kind if kind in {"Note", "Contact"} else None for kind in ids
+    ]
     assert "errors" not in answer
 
 

@@ -85,7 +85,7 @@ async def test_delete(graph: Graph) -> None:
     assert await graph.data("query ($id: ID!) { node(id: $id) { id } }", {"id": note}) is None
     assert await graph.count("note") == 0
     assert (again["deletedId"], codes(again)) == (None, [("NOT_FOUND", "id")])
-    assert [entry[:2] for entry in await graph.log(ana)][1:] == [(2, ["notes"]), (3, ["notes"])]
+    assert [entry[:2] for entry in await graph.log(ana)][1:] == [(2, ["notes"]), (3, ["notes"]), (4, [])]
 
 
 async def test_only_the_author_or_a_supervisor(graph: Graph) -> None:

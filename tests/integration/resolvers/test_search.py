@@ -74,12 +74,12 @@ async def test_wildcards_are_letters(graph: Graph) -> None:
     await people(graph)
 
     assert await names(graph, ("name", ["o'neil_%"])) == ["Cai O'Neil_%"]
-    for pattern in ("%", "_ai", "o'neil__", "' OR 1=1 --", "\\"):
+    for pattern in ("%", "_a_", "o'_eil___", "' OR 1=1 --", "\\"):
         assert await names(graph, ("name", [pattern])) == []
 
 
 async def test_and_or(graph: Graph) -> None:
-    """AND finds who matches every key, OR who matches any; the score is the share of the keys that matched, a name counting half."""
+    """AND finds who matches every key, OR who matches any; the score is the mean over the keys, a whole name counting 0.9."""
     await people(graph)
     phone, email, name = ("phone", ["+442079460958"]), ("email", ["ana@example.com"]), ("name", ["cai"])
 
@@ -90,7 +90,7 @@ async def test_and_or(graph: Graph) -> None:
     keys = [{"key": key, "values": values} for key, values in (phone, email, name)]
     found = await graph.data(SEARCH, {"keys": keys, "operator": "OR"})
     scores = {edge["node"]["displayName"]: edge["score"] for edge in found["edges"]}
-    assert scores == {"Ana Lovelace": pytest.approx(2 / 3), "Bob Lovelace": pytest.approx(1 / 3), "Cai O'Neil_%": pytest.approx(1 / 6)}
+    assert scores == {"Ana Lovelace": pytest.approx(2 / 3), "Bob Lovelace": pytest.approx(1 / 3), "Cai O'Neil_%": pytest.approx(0.9 / 3)}
     matched = {edge["node"]["displayName"]: [match["key"] for match in edge["matchedOn"]] for edge in found["edges"]}
     assert matched == {"Ana Lovelace": ["phone", "email"], "Bob Lovelace": ["phone"], "Cai O'Neil_%": ["name"]}
     assert found["sources"] == [{"state": "OK", "source": {"key": "native"}}]

@@ -120,7 +120,7 @@ FILTERS: list[tuple[dict[str, Any] | None, str]] = [
     (None, "inbound call, outbound call, inbound chat, order, signup"),
     ({}, "inbound call, outbound call, inbound chat, order, signup"),
     ({"preset": None}, "inbound call, outbound call, inbound chat, order, signup"),
-    ({"preset": "ALL"}, "inbound call, outbound call, inbound chat, outbound mail, order, signup, page"),
+    ({"preset": "ALL"}, "inbound call, outbound call, inbound chat, outbound mail, order, signup, page, creation"),
     ({"preset": "NONE"}, ""),
     ({"preset": "NONE", "kinds": ["WEB"]}, "page"),
     ({"kinds": ["INTERACTION"]}, "inbound call, outbound call, inbound chat, outbound mail"),
@@ -136,7 +136,9 @@ FILTERS: list[tuple[dict[str, Any] | None, str]] = [
     ({"accounts": ["uk"]}, "inbound chat, order"),
     ({"accounts": ["uk"], "kinds": ["EXTERNAL"]}, "order"),
     ({"from": "2026-01-01T12:01:00Z", "to": "2026-01-01T13:04:00+01:00"}, "outbound call, inbound chat"),
-    ({"from": "2026-01-01T12:05:00Z", "preset": "ALL"}, "signup, page"),
+    ({"from": "2026-01-01T12:05:00Z", "preset": "ALL"}, "signup, page, creation"),
+    ({"kinds": ["CHANGE"]}, "creation"),
+    ({"kinds": ["CHANGE"], "origins": ["EXTERNAL"]}, ""),
     ({"to": "2026-01-01T12:00:00Z"}, ""),
 ]
 
@@ -147,7 +149,7 @@ async def test_filter(graph: Graph, order: str) -> None:
     ana = await graph.profile()
     names = dict(zip(await graph.happened(ana, *KINDS.values()), KINDS, strict=True))
     for chosen, expected in FILTERS:
-        shown = [names[one] for one in await ids(graph, ana, filter=chosen, order=order)]
+        shown = [names.get(one, "creation") for one in await ids(graph, ana, filter=chosen, order=order)]
         assert (str(chosen), ", ".join(shown if order == "ASC" else shown[::-1])) == (str(chosen), expected)
 
 
@@ -165,6 +167,7 @@ async def test_titles_and_icons(graph: Graph) -> None:
         ("Order Completed", "star"),
         ("Signed Up", "star"),
         ("Viewed Prices", "globe"),
+        ("Profile created by Ann", "history"),
     ]
 
 

@@ -166,6 +166,7 @@ PROFILES = f"""INSERT INTO profile (workspace_id, id)
 HISTORY = f"""INSERT INTO activity (workspace_id, profile_id, occurred_at, source, id, kind, type, detail)
               SELECT {NIL}, p.id, now() - n * interval '2 days', 'native', gen_random_uuid(), 'EXTERNAL', 'order', '{{}}'
                 FROM profile p, generate_series(0, 400) n"""
+USUAL = "ARRAY['INTERACTION', 'EXTERNAL'], null, null, null, null, null, null, null, null, null, '{}', '{}'"
 BOUNDS = {
     "activities_ascending": ("now() - interval '1 year'", "'9999-12-31'"),
     "activities_descending": ("'0001-01-01'", "now() - interval '1 year'"),
@@ -181,7 +182,7 @@ async def test_a_page_reads_its_partitions_in_order(dsn: str, name: str, mode: s
         await connection.execute(statement)
     low, high = BOUNDS[name]
     bounds = f"{low}, '', {NIL}, {high}, '~', 'ffffffff-ffff-ffff-ffff-ffffffffffff'"
-    arguments = f"{NIL}, ARRAY['00000000-0000-0000-0000-000000000007']::uuid[], {bounds}, 21, true, null, null, null, null, null"
+    arguments = f"{NIL}, ARRAY['00000000-0000-0000-0000-000000000007']::uuid[], {bounds}, 21, true, {USUAL}"
 
     plan = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page ({arguments})"))[0]["Plan"]
     await connection.close()

@@ -44,7 +44,7 @@ class TestIdentify:
         owner = await ingest.owner("user_id", "u-1")
         profile, contacts = await ingest.profile(owner), await ingest.contacts(owner)
 
-        assert answer == {"success": True, "accepted": 1, "duplicates": 0, "rejected": [], "warnings": []}
+        assert answer == {"success": True, "accepted": 1, "duplicates": 0, "ignored": [], "rejected": [], "warnings": []}
         assert (profile.first_name, profile.last_name, profile.birth_date) == ("Ana", "Bell", date(1985, 4, 12))
         assert (profile.locale, profile.time_zone, profile.lifecycle) == ("en-GB", "Europe/London", ProfileLifecycle.PROSPECT)
         assert {(point.channel, point.raw, point.normalized) for point in contacts.points} == {

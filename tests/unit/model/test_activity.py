@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 from gateway.errors import BadUserInput
 from gateway.model.activity import (
     ActivityOrigin,
+    ChangeItem,
     Direction,
     ExternalActivity,
     Interaction,
+    InterestTriggered,
+    Message,
+    NoteItem,
     Place,
     TimelineFilter,
     TimelineItem,
@@ -26,6 +30,9 @@ from gateway.model.activity import (
     parse_item_id,
     place_of,
 )
+from gateway.model.actor import Actor, ActorKind
+from gateway.model.audit import ChangeAction, ChangeRecord, FieldChange
+from gateway.model.note import Note
 from gateway.model.profile import Channel
 from gateway.model.source import Source, SourceKind
 
@@ -191,3 +198,88 @@ def test_kinds_have_origins() -> None:
         (TimelineKind.WEB, ActivityOrigin.EXTERNAL),
     }
     assert replace(ORDER, kind=TimelineKind.WEB).origin is ActivityOrigin.EXTERNAL
+
+
+NOTE_ITEM = NoteItem(Note(ANA, UUID(int=1), 1, "Wants a refund", True, Actor("ann", "Ann", ActorKind.AGENT), NOON, NOON, TRACKING))
+CHANGE_ITEM = ChangeItem(
+    ChangeRecord(
+        ANA, UUID(int=2), NOON, Actor("bob", "Bob", ActorKind.AGENT), ChangeAction.MERGED, (FieldChange("email", "a", "b"),), "same"
+    ),
+    TRACKING,
+)
+HELLO = Message(ANA, "m1", NOON, TRACKING, "eu", Channel.SMS, Direction.OUTBOUND, "Hello")
+HIKING = InterestTriggered(ANA, "t1", NOON, TRACKING, None, "Hiking", "Sports", 0.5)
+OTHERS: list[TimelineItem] = [NOTE_ITEM, CHANGE_ITEM, HELLO, HIKING]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "shown"),
+    [
+        (TimelineFilter(), []),
+        (TimelineFilter(ALL), OTHERS),
+        (TimelineFilter(ALL, hidden=(TimelineKind.NOTE,)), [CHANGE_ITEM, HELLO, HIKING]),
+        (TimelineFilter(kinds=(TimelineKind.NOTE, TimelineKind.CHANGE), hidden=(TimelineKind.NOTE,)), [CHANGE_ITEM]),
+        (TimelineFilter(ALL, agent_ids=("ann",)), [NOTE_ITEM]),
+        (TimelineFilter(ALL, agent_ids=("bob", "ann")), [NOTE_ITEM, CHANGE_ITEM]),
+        (TimelineFilter(ALL, origins=(ActivityOrigin.EXTERNAL,)), [HIKING]),
+        (TimelineFilter(ALL, channels=(Channel.SMS,)), [HELLO]),
+        (TimelineFilter(ALL, directions=(Direction.INBOUND,)), []),
+        (TimelineFilter(ALL, accounts=("eu",)), [HELLO]),
+        (TimelineFilter(ALL, types=("message", "interest")), [HELLO, HIKING]),
+        (TimelineFilter(ALL, queues=("x",)), []),
+        (TimelineFilter(ALL, attributes=(("a", "b"),)), []),
+        (TimelineFilter(ALL, search="REFUND"), [NOTE_ITEM]),
+        (TimelineFilter(ALL, search="email"), [CHANGE_ITEM]),
+        (TimelineFilter(ALL, search="sport"), [HIKING]),
+        (TimelineFilter(ALL, search="hello"), [HELLO]),
+        (
+            TimelineFilter(ALL, retained=((TimelineKind.NOTE, NOON + MINUTE), (TimelineKind.MESSAGE, NOON + MINUTE))),
+            [NOTE_ITEM, CHANGE_ITEM, HIKING],
+        ),
+        (TimelineFilter(ALL, retained=((TimelineKind.MESSAGE, NOON),)), OTHERS),
+    ],
+)
+def test_the_other_kinds(chosen: TimelineFilter, shown: list[TimelineItem]) -> None:
+    """Notes, changes, messages and interests are shown only when kinds or ALL ask for them, never when hidden, a pinned note whatever its age;
+    a kind that the filter says it cannot show is never shown.
+    """
+    assert [item for item in OTHERS if chosen.matches(item)] == shown
+    assert all(chosen.shows_kind(item.kind) for item in shown)
+    assert set(chosen.shown_kinds) >= {item.kind for item in shown}
+
+
+def test_the_search_tells_nothing_that_is_masked() -> None:
+    """Of a change its fields' names and its reason are searched, never the values."""
+    assert not TimelineFilter(ALL, search="a@b").matches(
+        replace(CHANGE_ITEM, change=replace(CHANGE_ITEM.change, fields=(FieldChange("x", "a@b"),)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "title", "icon"),
+    [
+        (NOTE_ITEM, "Note by Ann", "note"),
+        (CHANGE_ITEM, "Profiles merged by Bob", "history"),
+        (HELLO, "Outbound SMS", "message"),
+        (HIKING, "Interested in Hiking", "heart"),
+    ],
+)
+def test_titles_of_the_other_kinds(item: TimelineItem, title: str, icon: str) -> None:
+    """A title never holds what only some may read."""
+    assert (item.title, item.icon) == (title, icon)
+    assert parse_item_id(item.id) == (ANA, "tracking", item.native_id)
+
+
+@pytest.mark.parametrize("action", ChangeAction)
+def test_every_deed_has_a_title(action: ChangeAction) -> None:
+    """Whatever was done, the list says it in words."""
+    assert replace(CHANGE_ITEM, change=replace(CHANGE_ITEM.change, action=action)).title.endswith(" by Bob")
+
+
+def test_default_shows_the_types_of_the_layout() -> None:
+    """`external_types` narrows what DEFAULT shows, and nothing else."""
+    assert not TimelineFilter(external_types=("Signed Up",)).matches(ORDER)
+    assert TimelineFilter(external_types=("Order Completed",)).matches(ORDER)
+    assert TimelineFilter(ALL, external_types=("Signed Up",)).matches(ORDER)
+    assert TimelineFilter(kinds=EXTERNAL, external_types=("Signed Up",)).matches(ORDER)
+    assert TimelineFilter(external_types=()).matches(CALL_IN)

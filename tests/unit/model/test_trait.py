@@ -197,3 +197,16 @@ def test_a_summary_counts_by_category() -> None:
 def test_true_and_one_are_a_conflict() -> None:
     """JSON's true is not 1, although Python's is."""
     assert [loser.value for loser in winner(fact(True, NATIVE), fact(1)).conflicts] == [1]
+
+
+def test_an_expired_value_gives_way_to_any_that_lives() -> None:
+    """Past its moment a value loses against a living one, whatever the priority, and says why; expired ones alone are no trait."""
+    gone, lives = fact("gold"), fact("silver", SHOP)
+    gone = replace(gone, provenance=replace(gone.provenance, expires_at=LATER))
+    (before,) = merge_traits([gone, lives], LATER - timedelta(microseconds=1))
+    (after,) = merge_traits([gone, lives], LATER)
+
+    assert (before.value, after.value) == ("gold", "silver")
+    assert [(one.value, one.lost_because) for one in after.conflicts] == [("gold", "the value expired")]
+    assert merge_traits([gone], LATER) == []
+    assert [one.value for one in merge_traits([gone])] == ["gold"]

@@ -287,7 +287,7 @@ async def _socket_server() -> AsyncIterator[StartServer]:
             wiring = Wiring(
                 engine=engine,
                 authenticate=authenticate,
-                context_for=engine.context_for,
+                context_for=lambda session: engine.context_for(session.principal),
                 encode=lambda message: orjson.dumps(message).decode(),
                 limits=Limits(**limits),
             )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -84,6 +85,18 @@ class TestAuthentication:
 
         assert await client.close_code() == (4403, "token expired")
         await server.engine.closed("silent")
+
+    async def test_newer_credentials(self, socket_server: Any) -> None:
+        """Credentials that were prolonged meanwhile keep the socket open past the first deadline, although nothing was sent since."""
+        server = await socket_server()
+        client = await server.ready("brief")
+        await client.subscribe("1", "subscription gated")
+        await server.until(lambda: server.engine.principal)
+        server.engine.principal.expires_at = datetime.now(UTC) + timedelta(hours=1)
+        await asyncio.sleep(0.5)  # past the 0.3 s of the first credentials
+        server.engine.gate.release()
+
+        assert (await client.receive())["type"] == "next"
 
     async def test_151_wall_clock_jumps(self, socket_server: Any) -> None:
         """A token that expired by the wall clock, which the timer did not see, lets no further event out."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.commands.tracking import Activity
 from gateway.errors import Rejected
-from gateway.model.activity import ExternalActivity, Interaction, TimelineItem, TimelineKind
+from gateway.model.activity import ExternalActivity, Interaction, Message, TimelineItem, TimelineKind
 from gateway.model.source import Source
 from gateway.sources.native import activity_of
 from gateway.transport.segment.activity import CONVERSATIONS, page_view, tracked
@@ -145,7 +145,7 @@ def test_segments_live_chat_names_its_agent() -> None:
     assert (item.channel.value, item.direction.value) == ("CHAT", "INBOUND")
     assert item.agent is not None
     assert (item.agent.id, item.agent.display_name) == ("a-1", "Kim")
-    assert activity.detail["conversation_id"] == "c"
+    assert item.conversation == "c"
 
 
 @pytest.mark.parametrize(
@@ -207,3 +207,47 @@ def test_whatever_is_written_can_be_read(event: str, properties: dict[str, Any])
     assert isinstance(item.queue, str | None)
     assert item.agent is None or (isinstance(item.agent.id, str) and isinstance(item.agent.display_name, str))
     assert isinstance(item.attributes, dict | None)
+
+
+@pytest.mark.parametrize(
+    ("event", "direction"),
+    [
+        ("Live Chat Message Sent", "INBOUND"),
+        ("Message Sent", "INBOUND"),
+        ("Live Chat Message Received", "OUTBOUND"),
+        ("Message Received", "OUTBOUND"),
+    ],
+)
+@pytest.mark.parametrize("key", ["conversationId", "conversation_id"])
+def test_a_message_of_a_conversation(event: str, direction: str, key: str) -> None:
+    """What the customer sent is inbound, what it received outbound; the conversation is what its sender calls it."""
+    activity, at, warnings = track(event, {key: "c-1", "message_body": "Hello", "agent_name": "Kim", "agent_id": "a-1"})
+    item = as_read(activity, at)
+
+    assert isinstance(item, Message)
+    assert (item.direction.value, item.channel.value, item.text, item.conversation) == (direction, "CHAT", "Hello", "c-1")
+    assert item.author == (None if direction == "INBOUND" else "Kim")
+    assert (at, warnings) == (AT, [])
+
+
+def test_a_message_says_its_own_way() -> None:
+    """Channel, direction and author of the sender count; a text that cannot be one is left out, and the message stays."""
+    properties = {"conversationId": 7, "channel": "sms", "direction": "outgoing", "author": "Bot", "text": 5}
+    activity, at, warnings = track("Message Sent", properties)
+    item = as_read(activity, at)
+
+    assert isinstance(item, Message)
+    assert (item.channel.value, item.direction.value, item.author, item.text, item.conversation) == ("SMS", "OUTBOUND", "Bot", None, "7")
+    assert len(warnings) == 1
+
+
+def test_a_message_without_a_conversation() -> None:
+    """Without the name of its conversation it is an event like any other."""
+    assert track("Message Sent", {"text": "Hi"})[0] == Activity(TimelineKind.EXTERNAL, "Message Sent", {"text": "Hi"})
+
+
+def test_nobody_else_writes_what_links_a_conversation() -> None:
+    """Properties by the names under which the gateway links interactions are left out."""
+    item, _ = conversation(conversation="x", contact="0" * 32, parent="1" * 32, interaction="2" * 32, notRecorded=["agent"], topic="t")
+
+    assert (item.conversation, item.contact, item.parent, item.not_recorded) == (None, None, None, ())

@@ -1,0 +1,56 @@
+"""`sourceEvents`: how the workspace's sources stand. Called by the root field of `Subscription`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, nullcontext
+
+from gateway.auth.policy import Action, may
+from gateway.auth.principal import Principal
+from gateway.engine.context import OperationContext
+from gateway.live.feed import START_PATIENCE, Gap, Ready, complete, patiently
+from gateway.model.change import ChangeKind, Entry, source_stream
+from gateway.model.source import Source, SourceState
+from gateway.records.contacts import ensure_stream
+from resolvers.events.delivery import Delivery, database_of
+from resolvers.events.values import LiveValue, SourceEvent
+
+__all__ = ["source_events"]
+
+
+async def source_events(context: OperationContext, after: str | None) -> AsyncGenerator[LiveValue]:
+    """Every change of a source's state that a gateway with a reader of this workspace noticed, in order."""
+    workspace, watch = context.principal.workspace_id, context.services.watch
+    delivery = Delivery(context, source_stream(workspace), "sources", _allowed)
+    await patiently(lambda: ensure_stream(database_of(context), workspace, delivery.stream.stream_id), START_PATIENCE)
+    with watch.reading(workspace) if watch is not None else nullcontext():
+        async with aclosing(complete(context.services.hub, delivery.stream, after)) as feed:
+            async for step in feed:
+                position, at = (step.position, step.at) if isinstance(step, Ready | Gap) else (step[0], step[1].at)
+                place = delivery.place(position, at)
+                last_words = delivery.last_words(place)
+                if last_words is not None:
+                    yield last_words
+                    return
+                if isinstance(step, Ready | Gap):
+                    yield delivery.announced(place, step)
+                elif (source := await _source(context, step[1])) is not None:
+                    delivery.count(at)
+                    yield SourceEvent(*place, source)
+
+
+async def _source(context: OperationContext, entry: Entry) -> Source | None:
+    """The source in the state that the entry names: another process may have seen it fail, not this one."""
+    if entry.kind is not ChangeKind.SOURCE or entry.entity_source is None or not entry.fields:
+        return None
+    key = entry.entity_source
+    source = await patiently(lambda: context.services.registry.find(context.principal.workspace_id, key))
+    if source is None:
+        return None
+    watch = context.services.watch
+    known = source if watch is None else watch.present(source)
+    return known.standing(SourceState(entry.fields[0]), known.last_success_at, known.latency_ms)
+
+
+def _allowed(principal: Principal) -> bool:
+    return may(principal, Action.SUBSCRIBE) and may(principal, Action.ADMINISTER)

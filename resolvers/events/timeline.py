@@ -1,0 +1,73 @@
+"""`timelineEvents`: every item of a timeline that appears, changes or goes, in the order of commits. Called by the root field of `Subscription`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from uuid import UUID
+
+from gateway.auth.policy import Action, may
+from gateway.auth.principal import Principal
+from gateway.engine.context import OperationContext
+from gateway.live.feed import Gap, Ready, complete, patiently
+from gateway.model.activity import ChangeItem, NoteItem, TimelineFilter, TimelineItem, TimelineKind, item_id
+from gateway.model.change import ChangeKind, Entry, StreamKey
+from resolvers.events.delivery import Delivery
+from resolvers.events.values import ErasedEvent, ItemEvent, LiveValue, RemovedEvent
+
+__all__ = ["timeline_events"]
+
+_LANDMARKS = frozenset({ChangeKind.MERGED, ChangeKind.ERASED})
+
+
+async def timeline_events(
+    context: OperationContext, profile_id: UUID, chosen: TimelineFilter, after: str | None
+) -> AsyncGenerator[LiveValue]:
+    """Every timeline item of a profile that the filter shows, none left out; items that went are named whatever the filter."""
+    delivery = Delivery(context, StreamKey(context.principal.workspace_id, profile_id), "timeline", _allowed)
+    async with aclosing(complete(context.services.hub, delivery.stream, after)) as feed:
+        async for step in feed:
+            position, at = (step.position, step.at) if isinstance(step, Ready | Gap) else (step[0], step[1].at)
+            place = delivery.place(position, at)
+            last_words = delivery.last_words(place)
+            if last_words is not None:
+                yield last_words
+                return
+            event: LiveValue | None = None
+            ends = False
+            if isinstance(step, Ready | Gap):
+                yield delivery.announced(place, step)
+                event, ends = await delivery.farewell(position, at)
+            elif step[1].kind in _LANDMARKS:
+                event, ends = await delivery.landmark(position, step[1])
+            elif step[1].kind is ChangeKind.REMOVED and step[1].entity_id is not None and step[1].entity_source is not None:
+                event = RemovedEvent(*place, item_id(profile_id, step[1].entity_source, step[1].entity_id.hex))
+            else:
+                item = await _item(delivery, step[1], chosen)
+                event = None if item is None else ItemEvent(*place, item, step[1].is_new)
+            if event is not None and not isinstance(event, ErasedEvent):  # of an erased person there is nothing to show: the end says it
+                delivery.count(at)
+                yield event
+            if ends:
+                return
+
+
+async def _item(delivery: Delivery, entry: Entry, chosen: TimelineFilter) -> TimelineItem | None:
+    """The item that an entry is about, when the filter and the viewer's rights of now show it."""
+    if entry.entity_id is None or entry.entity_source is None:
+        return None
+    if entry.kind is ChangeKind.PROFILE and not (chosen.shows_kind(TimelineKind.NOTE) or chosen.shows_kind(TimelineKind.CHANGE)):
+        return None  # it can only be a note or an entry of the audit
+    ref = delivery.stream.stream_id, entry.entity_source, entry.entity_id.hex
+    item = await patiently(lambda: delivery.context.fork().loaders.item.load(ref))
+    return item if item is not None and chosen.matches(item) and _shown_to(delivery.context.principal, item) else None
+
+
+def _shown_to(principal: Principal, item: TimelineItem) -> bool:
+    if isinstance(item, NoteItem):
+        return may(principal, Action.READ_NOTES)
+    return may(principal, Action.READ_CHANGES) if isinstance(item, ChangeItem) else True
+
+
+def _allowed(principal: Principal) -> bool:
+    return may(principal, Action.SUBSCRIBE) and may(principal, Action.READ_TIMELINE)

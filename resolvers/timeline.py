@@ -1,0 +1,191 @@
+"""A profile's timeline as one viewer sees it: which items, which page of them, and since when they are kept.
+
+Owns what the viewer's rights, the workspace's layout and its retention add to a filter, and the page around a contact or an item. Called by
+`Profile.timeline` and by the subscription `timelineEvents`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from gateway.auth.policy import Action, may, require
+from gateway.commands.retention import kept_months, months_before
+from gateway.engine.context import OperationContext
+from gateway.errors import BadUserInput
+from gateway.loaders.bundle import TimelinePages
+from gateway.loaders.layouts import LayoutLoaders
+from gateway.model import activity as model
+from gateway.model.activity import Place, SortDirection, TimelineItem, TimelineKind, TimelinePage, parse_item_id, place_of
+from gateway.model.change import StreamKey
+from gateway.model.ids import parse_id
+from gateway.model.layout import DEFAULT_LAYOUT, EVERY_TYPE
+from gateway.model.page import PageArgs
+from gateway.model.profile import Profile
+from gateway.model.source import SourceReport
+from gateway.timeline import cursor as timeline_cursor
+from gateway.timeline.around import centred, windows_around
+from gateway.timeline.merge import merge
+from gateway.timeline.window import arrange, page_flags, window_of
+from resolvers.contact_view import find_contact
+from resolvers.inputs.timeline import TimelineFilter, timeline_filter
+
+__all__ = ["TimelineAsk", "retained_since", "timeline_filter_for", "timeline_pages"]
+
+_NATIVE: Final = "native"
+_DEFAULT_SIZE: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineAsk:
+    """The arguments of `Profile.timeline`."""
+
+    filter: TimelineFilter | None
+    order: SortDirection
+    first: int | None
+    after: str | None
+    last: int | None
+    before: str | None
+    around: str | None
+
+
+async def timeline_filter_for(context: OperationContext, given: TimelineFilter | None) -> model.TimelineFilter:
+    """What the client asked for, without what the viewer may not see, what the layout leaves out, and what is not kept.
+
+    Raises:
+        BadUserInput: see `inputs.timeline.timeline_filter`.
+    """
+    asked = timeline_filter(given)
+    closed = ((TimelineKind.NOTE, Action.READ_NOTES), (TimelineKind.CHANGE, Action.READ_CHANGES))
+    return replace(
+        asked,
+        hidden=tuple(kind for kind, action in closed if not may(context.principal, action)),
+        external_types=await _layout_types(context) if asked.is_usual and asked.shows_kind(TimelineKind.EXTERNAL) else None,
+        retained=_retained(context),
+    )
+
+
+async def timeline_pages(context: OperationContext, parents: Sequence[Profile], ask: TimelineAsk) -> Sequence[object]:
+    """The page of each profile's timeline, or why it could not be read.
+
+    Raises:
+        Forbidden: without `history:read`.
+        BadUserInput: arguments that exclude each other, or name nothing that the viewer can see.
+        CursorInvalid: see `timeline.cursor`.
+    """
+    require(context.principal, Action.READ_TIMELINE)
+    chosen = await timeline_filter_for(context, ask.filter)
+    since = _longest(chosen)
+    if ask.around is not None:
+        return await _around(context, parents, ask, chosen, since)
+    page = PageArgs.check(ask.first, ask.after, ask.last, ask.before, default=_DEFAULT_SIZE)
+    sealer, workspace = context.services.sealer, context.principal.workspace_id
+    low, high = (None if text is None else timeline_cursor.decode(sealer, workspace, text) for text in (ask.after, ask.before))
+    window = window_of(page, ask.order, low, high, chosen)
+    answers = await context.loaders.timeline(window).load_many([profile.profile_id for profile in parents])
+
+    def show(profile: Profile, answer: TimelinePages) -> TimelinePage:
+        items, more = merge(answer.pages, page.limit, window.newest_first)
+        return _page(context, profile, arrange(items, page), page_flags(page, more), answer.reports, since)
+
+    return [
+        answer if isinstance(answer, BaseException) else show(profile, answer) for profile, answer in zip(parents, answers, strict=True)
+    ]
+
+
+async def _around(
+    context: OperationContext, parents: Sequence[Profile], ask: TimelineAsk, chosen: model.TimelineFilter, since: datetime | None
+) -> Sequence[object]:
+    assert ask.around is not None
+    if ask.after is not None or ask.before is not None or ask.last is not None:
+        raise BadUserInput("around stands alone, or with first: it excludes after, before and last.", argument="around")
+    size = PageArgs.check(ask.first, default=_DEFAULT_SIZE).limit
+    place, item = await _place(context, ask.around, chosen)
+    older, newer = windows_around(place, size, chosen)
+    keys = [profile.profile_id for profile in parents]
+    olds, news = await context.loaders.timeline(older).load_many(keys), await context.loaders.timeline(newer).load_many(keys)
+
+    def show(profile: Profile, old: TimelinePages, new: TimelinePages) -> TimelinePage:
+        middle = item if item is not None and item.profile_id == profile.profile_id and chosen.matches(item) else None
+        before, after = (merge(answer.pages, window.limit, window.newest_first)[0] for answer, window in ((old, older), (new, newer)))
+        items, follow, precede = centred(before, middle, after, size, ask.order)
+        return _page(context, profile, items, (follow, precede), _worse(old.reports, new.reports), since)
+
+    return [
+        next((answer for answer in (old, new) if isinstance(answer, BaseException)), None) or show(profile, old, new)  # type: ignore[arg-type]
+        for profile, old, new in zip(parents, olds, news, strict=True)
+    ]
+
+
+async def _place(context: OperationContext, text: str, chosen: model.TimelineFilter) -> tuple[Place, TimelineItem | None]:
+    """Where a contact or an item stands, and the item there. What the viewer may not see answers like what does not exist."""
+    if text.startswith("con_"):
+        contact = await find_contact(context, parse_id(text, "con", "around")[0])
+        if contact is None:
+            raise _nothing()
+        item = None
+        if contact.interaction_id is not None and contact.profile_id is not None:
+            item = await context.loaders.item.load((contact.profile_id, _NATIVE, contact.interaction_id.hex))
+        return (Place(contact.offered_at, "", ""), None) if item is None else (place_of(item), item)
+    try:
+        ref = parse_item_id(text)
+    except BadUserInput:
+        raise BadUserInput("around is the id of a contact or of a timeline item.", argument="around") from None
+    item = await context.loaders.item.load(ref)
+    if item is None or item.id != text or item.kind in chosen.hidden:
+        raise _nothing()
+    return place_of(item), item
+
+
+def _nothing() -> BadUserInput:
+    return BadUserInput("around names nothing that you can see.", argument="around")
+
+
+def _page(
+    context: OperationContext,
+    profile: Profile,
+    items: Sequence[TimelineItem],
+    flags: tuple[bool, bool],
+    reports: Sequence[SourceReport],
+    since: datetime | None,
+) -> TimelinePage:
+    sealer, workspace = context.services.sealer, context.principal.workspace_id
+    return TimelinePage(
+        items,
+        lambda item: timeline_cursor.encode(sealer, workspace, place_of(item)),
+        *flags,
+        sources=reports,
+        stream_cursor=context.services.hub.cursors.encode(StreamKey(workspace, profile.profile_id), profile.position),
+        retained_since=since,
+    )
+
+
+def _worse(one: Sequence[SourceReport], other: Sequence[SourceReport]) -> Sequence[SourceReport]:
+    """Of two answers of each source the one that may have holes."""
+    return [second if first.message is None else first for first, second in zip(one, other, strict=True)]
+
+
+async def _layout_types(context: OperationContext) -> tuple[str, ...] | None:
+    """Types of external activities that the workspace's layout shows; None: all of them."""
+    layout = await context.loaders.of(LayoutLoaders).layout.load(DEFAULT_LAYOUT.name)
+    return None if EVERY_TYPE in layout.external_activity_types else tuple(layout.external_activity_types)
+
+
+def retained_since(context: OperationContext, kind: TimelineKind) -> datetime | None:
+    """The moment before which nothing of the kind is kept, to the hour, so that equal questions of one operation stay equal."""
+    months = kept_months(context.configuration.retention, kind)
+    return None if months is None else months_before(datetime.now(UTC).replace(minute=0, second=0, microsecond=0), months)
+
+
+def _retained(context: OperationContext) -> tuple[tuple[TimelineKind, datetime], ...]:
+    moments = ((kind, retained_since(context, kind)) for kind in TimelineKind)
+    return tuple((kind, moment) for kind, moment in moments if moment is not None)
+
+
+def _longest(chosen: model.TimelineFilter) -> datetime | None:
+    """The moment before which nothing that the filter shows is kept; None: some of it is kept for ever, or it shows nothing."""
+    moments = [chosen.retained_since(kind) for kind in chosen.shown_kinds]
+    known = [moment for moment in moments if moment is not None]
+    return min(known) if known and len(known) == len(moments) else None
