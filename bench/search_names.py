@@ -10,7 +10,8 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -26,6 +27,22 @@ from gateway.storage.migrate import migrate
 __all__: list[str] = []
 
 SIZES = (10_000, 100_000, 1_000_000)
+BEGINNINGS = (
+    ("prefix", ["smi"]),
+    ("one letter", ["s"]),
+    ("common name", ["smith"]),
+    ("common pair", ["john", "smith"]),
+    ("two beginnings", ["jo", "smi"]),
+    ("rare name", ["xylander"]),
+    ("rare and common", ["zbigniew", "xyl"]),
+    ("no hit", ["qqqqqqq"]),
+)
+SPELLINGS = (
+    ("spelt wrong", ["xylandre"]),
+    ("common, wrong", ["smiht"]),
+    ("pair, wrong", ["jhon", "smiht"]),
+    ("nothing like it", ["qqqqqqq"]),
+)
 ROUNDS = 100
 PAGE = 21
 HERE, ELSEWHERE = UUID(int=1), UUID(int=2)
@@ -37,6 +54,8 @@ SELECT $1, gen_random_uuid(), initcap(made.first), initcap(made.last)
                CASE WHEN random() < 0.02 THEN 'smith' ELSE name(floor(power(random(), 2) * 80000)::int, 3) END
           FROM generate_series($2::int, $3::int)) AS made (first, last)
 """
+
+ONE = "INSERT INTO profile (workspace_id, id, first_name, last_name) VALUES ($1, gen_random_uuid(), $2, $3)"
 
 SYLLABLES = """
 CREATE FUNCTION name(n int, syllables int) RETURNS text LANGUAGE sql IMMUTABLE AS $$
@@ -61,12 +80,9 @@ async def main(sizes: tuple[int, ...]) -> None:
                 for first in range(there, size, 50_000):
                     await connection.execute(PEOPLE, HERE, first, min(first + 50_000, size) - 1, timeout=300)
                     say(f"  {min(first + 50_000, size)} profiles after {time.perf_counter() - started:.0f} s")
-                await connection.execute(
-                    "INSERT INTO profile (workspace_id, id, first_name, last_name) VALUES ($1, gen_random_uuid(), 'Zbigniew', 'Xylander')"
-                    " , ($2, gen_random_uuid(), 'Smith', 'Elsewhere')",
-                    HERE,
-                    ELSEWHERE,
-                ) if not there else None
+                if not there:
+                    for person in ((HERE, "Zbigniew", "Xylander"), (ELSEWHERE, "Smith", "Elsewhere")):
+                        await connection.execute(ONE, *person)
                 there = size
                 await connection.execute("VACUUM ANALYZE", timeout=300)
                 await measure(server.dsn, size)
@@ -80,28 +96,19 @@ async def measure(dsn: str, size: int) -> None:
     database = await Database.open(dsn, size=2, delivery_size=1)
     source = NativeSource(database, "native", lambda key: Source(key, key, tuple(SourceKind)))
     try:
-        for kind, words in (
-            ("prefix", ["smi"]),
-            ("one letter", ["s"]),
-            ("common name", ["smith"]),
-            ("common pair", ["john", "smith"]),
-            ("two beginnings", ["jo", "smi"]),
-            ("rare name", ["xylander"]),
-            ("rare and common", ["zbigniew", "xyl"]),
-            ("no hit", ["qqqqqqq"]),
-        ):
-            await timed(size, kind, lambda words=words: source.search_names(HERE, words, None, PAGE))
-        for kind, words in (("spelt wrong", ["xylandre"]), ("common, wrong", ["smiht"]), ("pair, wrong", ["jhon", "smiht"]), ("nothing like it", ["qqqqqqq"])):
-            await timed(size, kind, lambda words=words: source.similar_names(HERE, words, PAGE))
+        for kind, words in BEGINNINGS:
+            await timed(size, kind, partial(source.search_names, HERE, words, None, PAGE))
+        for kind, words in SPELLINGS:
+            await timed(size, kind, partial(source.similar_names, HERE, words, PAGE))
         page = await source.search_names(HERE, ["smith"], None, PAGE)
         for _ in range(20):
             page = await source.search_names(HERE, ["smith"], page[-1].place, PAGE) or page
-        await timed(size, "page 21", lambda: source.search_names(HERE, ["smith"], page[-1].place, PAGE))
+        await timed(size, "page 21", partial(source.search_names, HERE, ["smith"], page[-1].place, PAGE))
     finally:
         await database.close()
 
 
-async def timed(size: int, kind: str, search: Callable[[], Awaitable[list[NameHit]]]) -> None:
+async def timed(size: int, kind: str, search: Callable[[], Awaitable[Sequence[NameHit]]]) -> None:
     """Run a search often and say how long it took."""
     took = []
     for _ in range(ROUNDS):

@@ -49,7 +49,7 @@ class NativeNames:
             rows = await self._fetch("names_beginning", workspace, *behind, end, others, wanted, _LOOKED_THROUGH)
             for entry, profile_id in rows:
                 place = Place(place.leader, entry, profile_id)
-                if True:
+                if is_first(entry, beginning):
                     found.append(NameHit(profile_id, score(asked, entry), place.text()))
             if len(rows) < wanted or len(found) == limit:
                 return found

@@ -57,6 +57,7 @@ TABLES = (
         "interest_topic",
     ),
     *("contact", "contact_candidate", "contact_association", "verification", "preference", "layout"),
+    *("name_entry", "name_word"),
     *("merge", "merge_journal", "merge_proposal", "privacy_job", "privacy_file", "tombstone", "revocation"),
 )
 """Everything a mutation can write to."""
