@@ -89,7 +89,7 @@ def timeline_filter(given: TimelineFilter | None) -> model.TimelineFilter:
         _tuple(given.accounts),
         given.from_,
         given.to,
-        _tuple(given.agent_ids),
+        None if given.agent_ids is None else tuple(map(str, given.agent_ids)),
         _tuple(given.queues),
         _attributes(given.attributes or ()),
         _search(given.search),

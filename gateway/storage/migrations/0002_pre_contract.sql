@@ -397,30 +397,61 @@ BEGIN
 END $$;
 CREATE TRIGGER profile_named AFTER INSERT ON profile REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION enter_names();
 
+-- A word that nobody's name has any more goes too: nothing of somebody erased stays.
+CREATE FUNCTION forget_words(workspaces uuid[], words text[]) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM name_word w USING unnest(workspaces, words) AS former (workspace_id, word)
+     WHERE w.workspace_id = former.workspace_id AND w.word = former.word
+       AND NOT EXISTS (SELECT FROM name_entry n
+                        WHERE n.workspace_id = w.workspace_id AND n.entry >= w.word AND n.entry < w.word || '!'
+                          AND split_part(n.entry, ' ', 1) = w.word)
+$$;
+
+-- Once per statement, whatever it changes: a batch of two hundred people is one pass, not two hundred.
 CREATE FUNCTION change_names() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    workspaces uuid[];
+    entries    text[];
+    profiles   uuid[];
 BEGIN
-    IF old.status = 'ACTIVE' THEN
-        DELETE FROM name_entry n USING name_entries(old.name_key) AS e (entry)
-         WHERE n.workspace_id = old.workspace_id AND n.entry = e.entry AND n.profile_id = old.id;
-        -- a word that nobody's name has any more goes too: nothing of somebody erased stays
-        DELETE FROM name_word w USING name_entries(old.name_key) AS e (entry)
-         WHERE w.workspace_id = old.workspace_id AND w.word = split_part(e.entry, ' ', 1)
-           AND NOT EXISTS (SELECT FROM name_entry n
-                            WHERE n.workspace_id = w.workspace_id AND n.entry >= w.word AND n.entry < w.word || '!'
-                              AND split_part(n.entry, ' ', 1) = w.word);
-    END IF;
-    IF TG_OP = 'UPDATE' AND new.status = 'ACTIVE' THEN
-        INSERT INTO name_entry (workspace_id, entry, profile_id)
-        SELECT new.workspace_id, e.entry, new.id FROM name_entries(new.name_key) AS e (entry) ON CONFLICT DO NOTHING;
-        INSERT INTO name_word (workspace_id, word)
-        SELECT DISTINCT new.workspace_id, split_part(e.entry, ' ', 1) FROM name_entries(new.name_key) AS e (entry)
-         WHERE NOT EXISTS (SELECT FROM name_word w WHERE w.workspace_id = new.workspace_id AND w.word = split_part(e.entry, ' ', 1));
-    END IF;
+    SELECT array_agg(o.workspace_id), array_agg(e.entry), array_agg(o.id)
+      INTO workspaces, entries, profiles
+      FROM gone o
+      JOIN added n ON n.workspace_id = o.workspace_id AND n.id = o.id
+     CROSS JOIN LATERAL name_entries(o.name_key) AS e (entry)
+     WHERE o.status = 'ACTIVE' AND (o.name_key IS DISTINCT FROM n.name_key OR n.status <> 'ACTIVE');
+    DELETE FROM name_entry n USING unnest(workspaces, entries, profiles) AS former (workspace_id, entry, profile_id)
+     WHERE n.workspace_id = former.workspace_id AND n.entry = former.entry AND n.profile_id = former.profile_id;
+    INSERT INTO name_entry (workspace_id, entry, profile_id)
+    SELECT n.workspace_id, e.entry, n.id
+      FROM added n
+      JOIN gone o ON o.workspace_id = n.workspace_id AND o.id = n.id
+     CROSS JOIN LATERAL name_entries(n.name_key) AS e (entry)
+     WHERE n.status = 'ACTIVE' AND (o.name_key IS DISTINCT FROM n.name_key OR o.status <> 'ACTIVE')
+        ON CONFLICT DO NOTHING;
+    INSERT INTO name_word (workspace_id, word)
+    SELECT DISTINCT n.workspace_id, split_part(e.entry, ' ', 1)
+      FROM added n
+      JOIN gone o ON o.workspace_id = n.workspace_id AND o.id = n.id
+     CROSS JOIN LATERAL name_entries(n.name_key) AS e (entry)
+     WHERE n.status = 'ACTIVE' AND (o.name_key IS DISTINCT FROM n.name_key OR o.status <> 'ACTIVE')
+       AND NOT EXISTS (SELECT FROM name_word w WHERE w.workspace_id = n.workspace_id AND w.word = split_part(e.entry, ' ', 1));
+    PERFORM forget_words(array_agg(former.workspace_id), array_agg(former.word))
+       FROM (SELECT DISTINCT g.workspace_id, split_part(g.entry, ' ', 1) AS word FROM unnest(workspaces, entries) AS g (workspace_id, entry)) AS former;
     RETURN NULL;
 END $$;
-CREATE TRIGGER profile_renamed AFTER UPDATE ON profile FOR EACH ROW
-    WHEN (old.name_key IS DISTINCT FROM new.name_key OR old.status IS DISTINCT FROM new.status) EXECUTE FUNCTION change_names();
-CREATE TRIGGER profile_unnamed AFTER DELETE ON profile FOR EACH ROW EXECUTE FUNCTION change_names();
+CREATE TRIGGER profile_renamed AFTER UPDATE ON profile REFERENCING OLD TABLE AS gone NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION change_names();
+
+CREATE FUNCTION remove_names() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM name_entry n
+     USING gone o CROSS JOIN LATERAL name_entries(o.name_key) AS e (entry)
+     WHERE n.workspace_id = o.workspace_id AND n.entry = e.entry AND n.profile_id = o.id;
+    PERFORM forget_words(array_agg(former.workspace_id), array_agg(former.word))
+       FROM (SELECT DISTINCT o.workspace_id, split_part(e.entry, ' ', 1) AS word FROM gone o CROSS JOIN LATERAL name_entries(o.name_key) AS e (entry)) AS former;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER profile_unnamed AFTER DELETE ON profile REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION remove_names();
 INSERT INTO name_entry (workspace_id, entry, profile_id)
 SELECT p.workspace_id, e.entry, p.id FROM profile p CROSS JOIN LATERAL name_entries(p.name_key) AS e (entry) WHERE p.status = 'ACTIVE';
 INSERT INTO name_word (workspace_id, word) SELECT DISTINCT workspace_id, split_part(entry, ' ', 1) FROM name_entry;

@@ -598,7 +598,7 @@ RETURNING first_id, second_id
 -- name: propose_by_contact_values
 -- Pairs of living profiles that share an e-mail or a phone with one of $2. $3 rules that are on; $4 the most profiles a value may have;
 -- $5 values that say nothing; $6 identifier types on which two different people differ.
-WITH shared AS (
+WITH shared AS MATERIALIZED ( -- once: a planner without statistics would compute it again per profile
     SELECT DISTINCT mine.profile_id, o.profile_id AS other, mine.key
       FROM (SELECT DISTINCT profile_id, CASE channel WHEN 'EMAIL' THEN 'email' ELSE 'phone' END AS key, normalized
               FROM contact_point
@@ -608,6 +608,7 @@ WITH shared AS (
            SELECT array_agg(l.profile_id) AS owners
              FROM (SELECT profile_id FROM lookup
                     WHERE workspace_id = $1 AND key = mine.key AND value = mine.normalized
+                    ORDER BY profile_id -- the order of the key: also without statistics nobody reads the whole table
                     LIMIT $4::int + 1) AS l) AS found
      CROSS JOIN LATERAL unnest(found.owners) AS o (profile_id)
      WHERE cardinality(found.owners) <= $4 AND o.profile_id <> mine.profile_id

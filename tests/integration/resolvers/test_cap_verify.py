@@ -1,102 +1,28 @@
-"""Verify a caller without seeing what is on file, with a lock-out; reveal a masked value for a purpose."""
+"""Verify a caller without seeing what is on file: right, wrong, or no more answers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 
-from gateway.commands.unit import Unit
 from gateway.errors import Overloaded
 from gateway.model.ids import parse_id
 from gateway.vault import Vault
 
 from .conftest import Graph, codes
 from .contact_view_scene import Calls
+from .mutations_verification_scene import PHONE, REGISTRY, REVEAL, VERIFY, ana, audit, verify
 from .search_scene import SSN
 
 __all__: list[str] = []
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-CONFIG = """
-[attributes.define.ssn]
-name = "Social security number"
-identifier = true
-sensitivity = "SENSITIVE"
-
-[attributes.define.passphrase]
-name = "Passphrase"
-sensitivity = "SENSITIVE"
-
-[attributes.define.limit]
-name = "Credit limit"
-type = "MONEY"
-
-[attributes.define.pets]
-name = "Pets"
-type = "MULTI_SELECT"
-options = ["Cat", "Dog", "Emu"]
-
-[verify]
-misses = 3
-lock_minutes = 7
-reveal_seconds = 45
-"""
-
-PHONE = "+442079460958"
-VERIFY = """mutation ($id: ID!, $key: String!, $value: String!) {
-  verifyProfileAttribute(profileId: $id, key: $key, value: $value) { result userErrors { code path message } } }"""
-REVEAL = """mutation ($id: ID!, $key: String!, $purpose: String!) {
-  revealSensitive(profileId: $id, key: $key, purpose: $purpose) { value expiresAt userErrors { code path message } } }"""
-AUDIT = "query ($id: ID!) { profile(by: {id: $id}) { changes(first: 50) { nodes { action actor { id } reason fields { field before after } } } } }"
-
-
-async def verify(graph: Graph, profile: str, key: str, value: str, principal: Any = None) -> str:
-    """What a verification comes to."""
-    payload = await graph.data(VERIFY, {"id": profile, "key": key, "value": value}, principal)
-    assert payload["userErrors"] == [], payload
-    result: str = payload["result"]
-    return result
-
-
-async def ana(graph: Graph, **more: Any) -> str:
-    """Somebody with values of every kind."""
-    profile = await graph.profile(
-        "Ana-María",
-        lastName="López  Ruiz",
-        contactPoints=[
-            {"channel": "VOICE", "value": PHONE},
-            {"channel": "SMS", "value": "+442079460111"},
-            {"channel": "EMAIL", "value": "ana@example.com"},
-            {"channel": "CUSTOM", "customChannel": "kiosk", "value": "K-7"},
-        ],
-        identifiers=[{"type": "ssn", "value": SSN}, {"type": "loyalty", "value": "L-1"}, {"type": "account_id", "value": "A-1"}],
-        attributes={
-            "passphrase": "Open Sesame",
-            "limit": {"amount": 2500, "currency": "EUR"},
-            "pets": ["Cat", "Dog"],
-            "shoe": 44,
-            "home": {"city": "X"},
-        },
-        **more,
-    )
-    database = graph.runtime.database
-    await database.execute("UPDATE profile SET birth_date = '1985-02-17' WHERE id = $1", parse_id(profile, "prf")[0])
-    return profile
-
-
-async def audit(graph: Graph, profile: str, action: str) -> list[tuple[str, str, str]]:
-    """Field, reason and actor of the entries of an action, oldest first."""
-    entries = (await graph.data(AUDIT, {"id": profile}, graph.admin))["changes"]["nodes"]
-    mine = [entry for entry in entries if entry["action"] == action]
-    assert all(field["before"] in {None, "•••••"} and field["after"] in {None, "•••••"} for entry in mine for field in entry["fields"])
-    return sorted((entry["fields"][0]["field"], entry["reason"], entry["actor"]["id"]) for entry in mine)
+CONFIG = REGISTRY
 
 
 @pytest.mark.parametrize(
@@ -217,12 +143,13 @@ async def test_cap_015_the_lock_is_the_contacts(graph: Graph) -> None:
     assert await verify(graph, profile, "ssn", SSN) == "MATCH"
 
     await calls.moves(call["id"], "CONNECTED", "CLOSED")
-    await calls.rings(address=PHONE, agentId="bob")
+    following = await calls.rings(address=PHONE, agentId="bob")
     assert await verify(graph, profile, "ssn", SSN, graph.colleague) == "MATCH"
-    contact = await graph.runtime.database.fetchval(
-        "SELECT contact_id FROM change WHERE action = 'VERIFIED' AND contact_id IS NOT NULL LIMIT 1"
+    rows = await graph.runtime.database.fetch(
+        "SELECT contact_id FROM change WHERE workspace_id = $1 AND action = 'VERIFIED' ORDER BY id", graph.agent.workspace_id
     )
-    assert f"con_{contact.hex}" == call["id"]
+    about = [row["contact_id"] and f"con_{row['contact_id'].hex}" for row in rows]
+    assert about == [*[call["id"]] * 5, None, following["id"]]
 
 
 async def test_cap_015_a_merged_profile_is_verified_as_its_survivor(graph: Graph) -> None:
@@ -316,113 +243,3 @@ async def test_rights(graph: Graph) -> None:
     await Calls(graph).rings(address=PHONE)
 
     assert (await graph.data(VERIFY, variables, narrow))["result"] == "MATCH"
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("ssn", SSN),
-        ("phone", PHONE),
-        ("email", "ana@example.com"),
-        ("custom:kiosk", "K-7"),
-        ("account_id", "A-1"),
-        ("passphrase", "Open Sesame"),
-        ("limit", "2500 EUR"),
-        ("birthDate", "1985-02-17"),
-    ],
-)
-async def test_cap_140_a_value_is_revealed_for_a_purpose(graph: Graph, key: str, value: str) -> None:
-    """The value as it was typed, for as long as the operator says; the audit has who, which and what for."""
-    profile = await ana(graph)
-    asked = datetime.now(UTC)
-    shown = await graph.data(REVEAL, {"id": profile, "key": key, "purpose": " Customer asks for a copy "}, graph.supervisor)
-    left = datetime.fromisoformat(shown["expiresAt"]) - asked
-
-    assert (shown["value"], shown["userErrors"]) == (value, [])
-    assert timedelta(seconds=44) < left < timedelta(seconds=60)
-    assert await audit(graph, profile, "REVEALED") == [(key, "Customer asks for a copy", "sue")]
-
-
-async def test_a_phone_reveals_its_primary_and_a_trait_its_winner(graph: Graph) -> None:
-    """Of several values the one that a screen shows masked is the one that is shown."""
-    profile = await graph.profile(
-        "Ana", contactPoints=[{"channel": "VOICE", "value": "+442079460111"}, {"channel": "VOICE", "value": PHONE, "isPrimary": True}]
-    )
-    await graph.observed(profile, "crm", {"nickname": "Annie"}, at=datetime(2026, 1, 1, tzinfo=UTC))
-    await graph.observed(profile, "web", {"nickname": "Anouk"}, at=datetime(2026, 1, 2, tzinfo=UTC))
-    shown = await graph.data("query ($id: ID!) { profile(by: {id: $id}) { traits(first: 5) { nodes { value } } } }", {"id": profile})
-
-    async def reveal(key: str) -> Any:
-        return (await graph.data(REVEAL, {"id": profile, "key": key, "purpose": "call back"}, graph.supervisor))["value"]
-
-    assert await reveal("phone") == PHONE
-    assert await reveal("nickname") == shown["traits"]["nodes"][0]["value"]
-
-
-@pytest.mark.parametrize(
-    ("given", "refused"),
-    [
-        ({"purpose": ""}, ("REQUIRED", "purpose")),
-        ({"purpose": " a "}, ("INVALID", "purpose")),
-        ({"purpose": "p" * 501}, ("INVALID", "purpose")),
-        ({"purpose": "\u0000why"}, ("INVALID", "purpose")),
-        ({"purpose": "card 4111 1111 1111 1111"}, ("SENSITIVE_DATA_REJECTED", "purpose")),
-        ({"purpose": f"to compare with {SSN}"}, ("INVALID", "purpose")),
-        ({"key": "height"}, ("NOT_FOUND", "key")),
-        ({"key": ""}, ("REQUIRED", "key")),
-    ],
-)
-async def test_no_purpose_no_value(graph: Graph, given: dict[str, str], refused: tuple[str, str]) -> None:
-    """Without a purpose that can be kept, or with nothing on file, there is no value and no entry."""
-    profile = await ana(graph)
-    before = await graph.contents()
-    payload = await graph.data(REVEAL, {"id": profile, "key": "ssn", "purpose": "a reason", **given}, graph.supervisor)
-
-    assert (payload["value"], payload["expiresAt"]) == (None, None)
-    assert codes(payload) == [refused]
-    assert SSN not in orjson.dumps(payload).decode()
-    assert await graph.contents() == before
-
-
-async def test_without_an_audit_there_is_no_value(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the entry cannot be written, neither a value nor the outcome of a comparison leaves the gateway."""
-    profile = await ana(graph)
-
-    async def broken(unit: Unit) -> None:
-        raise Overloaded("no room for the audit")
-
-    monkeypatch.setattr(Unit, "write_records", broken)
-    for query in (REVEAL, VERIFY):
-        answer = await graph.run(query, {"id": profile, "key": "ssn", "value": SSN, "purpose": "a reason"}, graph.supervisor)
-        assert answer["errors"][0]["extensions"]["code"] == Overloaded.code
-        assert SSN not in orjson.dumps(answer).decode()
-        assert "MATCH" not in orjson.dumps(answer).decode()
-
-
-async def test_a_value_whose_secret_is_gone_is_not_on_file(graph: Graph) -> None:
-    """Nothing opens without its secret: it can be neither compared nor revealed, and that is no internal error."""
-    from .search_scene import with_secrets
-
-    profile = await with_secrets(graph, b"o" * 32).profile("Ana", identifiers=[{"type": "ssn", "value": SSN}])
-    lost = replace(with_secrets(graph, b"n" * 32))
-
-    assert await verify(lost, profile, "ssn", SSN) == "NOT_ON_FILE"
-    payload = await lost.data(REVEAL, {"id": profile, "key": "ssn", "purpose": "a reason"}, graph.supervisor)
-    assert codes(payload) == [("NOT_FOUND", "key")]
-
-
-async def test_it_shows_live(graph: Graph) -> None:
-    """Whoever watches the profile sees at once that somebody verified or revealed."""
-    profile = await ana(graph)
-    stream = graph.stream(
-        """subscription ($id: ID!) { timelineEvents(profileId: $id, filter: {kinds: [CHANGE]}) { __typename
-             ... on TimelineItemUpserted { item { __typename ... on ChangeItem { change { action } } } } } }""",
-        {"id": profile},
-    )
-    try:
-        assert (await stream.next())["__typename"] == "StreamReady"
-        await graph.data(REVEAL, {"id": profile, "key": "ssn", "purpose": "a reason"}, graph.supervisor)
-        await verify(graph, profile, "ssn", SSN)
-        assert [(await stream.next())["item"]["change"]["action"] for _ in range(2)] == ["REVEALED", "VERIFIED"]
-    finally:
-        await stream.close()
