@@ -70,4 +70,4 @@ async def test_the_centre_has_a_past_and_a_present(tmp_path: Path) -> None:
     assert {one["rule"] for one in customer["mergeProposals"]} == {"phone_and_name"}
     assert any(len(one["transcript"]["nodes"]) == 5 for one in customer["timeline"]["nodes"])
     assert {"OFFERED", "CONNECTED", "WRAP_UP", "CLOSED"} == {one["state"] for one in seen}
-    assert {"SEARCHING", "ONE"} <= {one["match"] for one in seen}
+    assert "ONE" in {one["match"] for one in seen}
