@@ -1,7 +1,8 @@
 """Verify a caller without seeing what is on file, and reveal a masked value with a purpose; both are in the audit.
 
 Owns the lock-out: so many wrong answers per contact (or per agent where there is none) and no more are taken for a while, also when they come at
-once. A value is compared in constant time, and shown only after the entry that says so is committed. It is in no log, message or audit entry.
+once. A right answer takes no wrong one back: asking for something known in between would buy guesses without end. A value is compared in
+constant time, and shown only after the entry that says so is committed. It is in no log, message or audit entry.
 Called by resolvers' mutations through `Commands.verification`.
 """
 
@@ -83,8 +84,6 @@ class VerificationCommands:
                 misses = state["misses"] + 1
                 lock = settings.verify_lock_minutes if misses >= settings.verify_misses else None
                 await unit.fetch("settle_verification", living, scope, misses, lock)
-            elif result is VerifyResult.MATCH:
-                await unit.fetch("settle_verification", living, scope, 0, None)
             field = FieldChange(filed.name or _NO_KEY, None, None, SENSITIVE)
             change_id = unit.record(living, ChangeAction.VERIFIED, field, reason=_REASONS[result], contact_id=contact)
             unit.profile_changed(living, "changes", item_id=change_id)
