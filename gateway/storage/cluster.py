@@ -29,6 +29,8 @@ _UNFINISHED = "postgres.new-"
 _BUILTIN_LOCALE_SINCE = 17
 _SETTLE_SECONDS = 15.0
 _IMMEDIATE_AFTER = 10.0
+_ATTEMPTS = 60
+"""Times a directory that an interrupted initdb left is removed before it is left lying: three seconds."""
 
 
 class Claim:
@@ -104,7 +106,11 @@ class Claim:
         if self._left_behind:
             remove_sockets(Path(self._left_behind))
         for unfinished in self.data_dir.glob(f"{_UNFINISHED}*"):
-            await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
+            for _ in range(_ATTEMPTS):  # its initdb may still be writing, or clearing away itself
+                await asyncio.to_thread(shutil.rmtree, unfinished, ignore_errors=True)
+                if not unfinished.exists():
+                    break
+                await asyncio.sleep(0.05)
 
 
 def server_account(cluster: Path) -> Account | None:
