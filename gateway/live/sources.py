@@ -62,7 +62,7 @@ class SourceWatch:
         """A call of the source ended like this; never blocks."""
         _, success, _ = self._seen.get(key, _NOTHING)
         self._seen[key] = state, datetime.now(UTC) if state is SourceState.OK else success, round(seconds * 1000, 1)
-        if state is not self._told.get(key, SourceState.OK):
+        if key in self._news():
             self._due.set()
 
     def present(self, source: Source) -> Source:
@@ -85,14 +85,19 @@ class SourceWatch:
         while True:
             await self._due.wait()
             self._due.clear()
-            news = {key: state for key, (state, _, _) in self._seen.items() if state is not self._told.get(key, SourceState.OK)}
+            news = self._news()
             try:
                 await self._log(news)
                 self._told.update(news)
             except GatewayError as error:
                 log.warning("sources.not_told", code=error.code)
+            if self._news():  # not entered, or the source went back to what was told before while this was being entered
                 self._due.set()
             await asyncio.sleep(self._interval)
+
+    def _news(self) -> dict[str, SourceState]:
+        """The sources that stand otherwise than was told last."""
+        return {key: state for key, (state, _, _) in self._seen.items() if state is not self._told.get(key, SourceState.OK)}
 
     async def _log(self, news: dict[str, SourceState]) -> None:
         for workspace in tuple(self._readers) if news else ():

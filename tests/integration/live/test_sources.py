@@ -81,6 +81,23 @@ async def test_a_source_that_comes_and_goes_does_not_flood(live: Live, watch: So
     assert found[-1] == ("crm", ("TIMEOUT",))
 
 
+async def test_a_source_that_goes_back_while_it_is_being_entered(live: Live, watch: SourceWatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that fails again while its recovery is being entered is entered as failing."""
+    enter = watch._log
+
+    async def failing_meanwhile(news: dict[str, SourceState]) -> None:
+        await enter(news)
+        if news == {"crm": SourceState.OK}:
+            await call(fails=True)
+
+    monkeypatch.setattr(watch, "_log", failing_meanwhile)
+    with watch.reading(live.workspace):
+        await call(fails=True)
+        await entries(live, 1)
+        await call(fails=False)
+        assert [fields for _, fields in await entries(live, 3)] == [("TIMEOUT",), ("OK",), ("TIMEOUT",)]
+
+
 async def test_nobody_reads_nothing_is_written(live: Live, watch: SourceWatch) -> None:
     """Without a reader in this process nothing is entered, and whoever comes later is not told of the past."""
     await call(fails=True)
