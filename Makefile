@@ -50,8 +50,8 @@ wheel: setup ## Build the wheel and the source archive into dist/
 
 lock: ## Resolve pyproject.toml into the hashed locks (LOCK_ARGS='--upgrade-package NAME' or --upgrade moves pins)
 	@test -x build/lock/bin/uv || { $(PYTHON) -m venv --clear build/lock && build/lock/bin/pip install --quiet $(UV); }
-	$(call compile,requirements.lock,pyproject.toml --extra embedded --group build --group test --group check $(LOCK_ARGS))
-	$(call compile,docker/runtime.lock,pyproject.toml --constraint requirements.lock)
+	$(call compile,requirements.lock,pyproject.toml --all-extras --group build --group test --group check $(LOCK_ARGS))
+	$(call compile,docker/runtime.lock,pyproject.toml --extra valkey --extra nats --constraint requirements.lock)
 	$(call compile,docker/build.lock,--group build --constraint requirements.lock)
 
 # $(1) the lock to write, $(2) what goes into it. Hashes for every platform, no index addresses, no header.

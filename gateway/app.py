@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 import structlog
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -40,7 +38,7 @@ from gateway.configuration import Configurations
 from gateway.engine.context import OperationContext, Services
 from gateway.engine.executor import Engine
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.live.bell_postgres import PostgresBell
+from gateway.live.bells import bell_for
 from gateway.live.bus import Bus
 from gateway.live.hub import Hub
 from gateway.live.position import StreamCursors
@@ -56,14 +54,16 @@ from gateway.storage.database import Database
 from gateway.storage.embedded import EmbeddedPostgres
 from gateway.storage.migrate import migrate, require_migrated
 from gateway.storage.queries import SQL
+from gateway.transport.connections import Connections
 from gateway.transport.export import Exports
 from gateway.transport.history import History
 from gateway.transport.http import GraphQLEndpoint, encode
 from gateway.transport.ops import Check, ops_routes
+from gateway.transport.server import Server
 from gateway.transport.tracing import RequestId
 from gateway.transport.tracking import Tracking
 from gateway.transport.ws.connection import Wiring
-from gateway.transport.ws.endpoint import Connections, GraphQLWebSocket
+from gateway.transport.ws.endpoint import GraphQLWebSocket
 from gateway.vault import Vault
 from resolvers import schema
 
@@ -75,7 +75,6 @@ schema_text = schema.schema_text
 """The SDL, as `schema.graphql` has it."""
 
 _UPKEEP_SECONDS = 3600.0
-_MAX_FRAME = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         verifier, secrets = _keys(settings)
         sealer = Sealer(secrets)
         cursors = StreamCursors(sealer, await database.incarnation())
-        hub = Hub(database, _bus(settings, database), cursors, settings.poll_interval)
+        hub = Hub(database, Bus(bell_for(settings.bell, database)), cursors, settings.poll_interval)
         await hub.start()
         stack.push_async_callback(hub.stop)
         described = {source.key: source for source in BUILT_IN}
@@ -214,67 +213,12 @@ def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> 
 async def _serve(settings: Settings, ready: Callable[[str], None] | None) -> None:
     async with open_runtime(settings) as runtime:
         app = create_app(settings, runtime)
-        config = uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="websockets-sansio",
-            ws_max_size=_MAX_FRAME,
-            ws_ping_interval=None,  # the protocol's own pings close a deaf client with 1001, which it retries; uvicorn's would say 1011
-            ws_per_message_deflate=False,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=int(settings.shutdown_seconds),
-        )
-        server = _Server(config, partial(_announce, ready), app.state.sockets)
+        server = Server(app, app.state.sockets, settings, partial(_announce, ready))
         await server.serve()
         if not server.started:
             raise ConfigurationError(
                 f"Cannot listen on {settings.host}:{settings.port}; is something else running there? Choose another port."
             )
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, telling when it listens, and ending by returning instead of by raising its signal again: what was opened is closed after it."""
-
-    def __init__(self, config: uvicorn.Config, announce: Callable[[str], None], connections: Connections) -> None:
-        super().__init__(config)
-        self._announce = announce
-        self._connections = connections
-
-    async def startup(self, sockets: object = None) -> None:
-        """Listen, then say so."""
-        try:
-            await super().startup()
-        except SystemExit:  # the port is taken; uvicorn has logged why
-            self.should_exit = True
-            return
-        if self.started:
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
-            self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-
-    async def shutdown(self, sockets: object = None) -> None:
-        """Say goodbye to every socket (1012: come back), then end as uvicorn does."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
-                await self._connections.close_all()
-        await super().shutdown()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT begin the end; a second one hurries it."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
 
 
 def _announce(ready: Callable[[str], None] | None, url: str) -> None:
@@ -304,10 +248,6 @@ def _keys(settings: Settings) -> tuple[TokenVerifier, list[bytes]]:
     keyset = load_keys(settings.jwt_keys)
     verifier = TokenVerifier(settings.jwt_algorithm, keyset, settings.jwt_issuer, settings.jwt_audience, token_type=settings.jwt_type)
     return verifier, secrets
-
-
-def _bus(settings: Settings, database: Database) -> Bus:
-    return Bus(None if settings.bus == "memory" else lambda: PostgresBell(database))
 
 
 def _checks(runtime: Runtime) -> dict[str, Check]:

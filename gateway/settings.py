@@ -6,13 +6,16 @@ Called by `app` and `cli`; everything below is handed the values it needs.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 __all__ = ["Settings"]
+
+_BUS: Final = re.compile(r"postgres|memory|(valkeys?|rediss?|nats|tls)://[^\s/]+(/\S*)?")
 
 
 class Settings(BaseSettings):
@@ -27,8 +30,11 @@ class Settings(BaseSettings):
     config: Path | None = Field(None, description="TOML file with what an operator decides per workspace (docs/configuration.md).")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
-    bus: Literal["postgres", "memory"] = Field(
-        "postgres", description="How processes wake each other: postgres (LISTEN/NOTIFY), or memory for exactly one process."
+    workers: int = Field(1, ge=1, le=64, description="Processes that answer behind the one port.")
+    bus: SecretStr | None = Field(
+        None,
+        description="How processes wake each other: postgres (LISTEN/NOTIFY), the URL of a Valkey or Redis (valkey://…) or of a NATS server "
+        "(nats://…), or memory for exactly one process. Empty: postgres.",
     )
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Comma-separated secrets of 32 bytes or more for cursors and API keys; the first signs, all verify."
@@ -40,6 +46,9 @@ class Settings(BaseSettings):
     jwt_audience: str = Field("profile-gateway", description="Exact `aud` of accepted tokens.")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Comma-separated browser origins that may open WebSockets and read answers; same-origin always may."
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Comma-separated names clients may call this server by, *.example.com for all below; empty: any."
     )
     default_region: str | None = Field(
         None, pattern="^[A-Z]{2}$", description="Region (ISO 3166) for phone numbers typed without +; empty: such numbers are refused."
@@ -53,17 +62,33 @@ class Settings(BaseSettings):
         description="Operations per second of one subject in one process, three times as many at once; 0: no limit. "
         "Empty: 20, with --dev none.",
     )
+    sockets: int = Field(4000, ge=1, description="Open WebSockets and event streams of one process.")
+    sockets_per_workspace: int = Field(500, ge=1, description="The same, of one workspace in one process.")
+    sockets_per_subject: int = Field(10, ge=1, description="The same, of one subject in one process.")
+    upgrades_per_second: int = Field(100, ge=1, description="New WebSockets that one process takes per second.")
+    change_log_days: int = Field(7, ge=1, le=3650, description="Days that changes are kept for clients that come back.")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log level shown.")
-    shutdown_seconds: float = Field(25.0, ge=1, le=300, description="Seconds that open work gets to end after SIGTERM.")
+    drain_seconds: float = Field(
+        20.0,
+        ge=0,
+        le=300,
+        description="Seconds over which open sockets are closed after SIGTERM, so that clients do not all come back at once.",
+    )
+    shutdown_seconds: float = Field(5.0, ge=1, le=300, description="Seconds that open work then still gets to end.")
     dev: bool = Field(default=False, description="Development mode: keys made in the data directory, introspection on, loopback only.")
+
+    @property
+    def bell(self) -> str:
+        """The bus, whether it was set or not."""
+        return "postgres" if self.bus is None else self.bus.get_secret_value()
 
     @property
     def operations_per_second(self) -> float:
         """The rate limit of one subject; 0: none."""
         return self.rate_limit if self.rate_limit is not None else 0.0 if self.dev else 20.0
 
-    @field_validator("secret_keys", "allowed_origins", mode="before")
+    @field_validator("secret_keys", "allowed_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -73,4 +98,15 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(secret.get_secret_value().encode()) < 32 for secret in value):  # noqa: PLR2004
             raise ValueError("each secret needs at least 32 bytes; make one with: openssl rand -base64 48")
+        return value
+
+    @field_validator("bus")
+    @classmethod
+    def _known_bus(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None:
+            return None
+        if not _BUS.fullmatch(value.get_secret_value()):
+            raise ValueError("write postgres, memory, valkey://host:6379, redis://host:6379 or nats://host:4222")
+        if value.get_secret_value() == "memory" and info.data.get("workers", 1) > 1:
+            raise ValueError("several workers do not hear each other over memory; use postgres, valkey:// or nats://")
         return value

@@ -7,6 +7,7 @@ that dies with this process however the run ends.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -36,6 +37,23 @@ _ROOM = 2 * 1024**3
 """Bytes that must be free in memory for the cluster to lie there: copying its hundreds of files takes 15 ms instead of 200."""
 
 _numbers = count(1)
+
+_WATCHED = ("tests/unit/", "tests/integration/live/", "tests/integration/transport/")
+"""Where tasks and sockets are made by hand: there the loop runs in debug mode. Elsewhere it would double the time of the suite for nothing new."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the loop of those tests watch for what is never awaited, for foreign threads and for callbacks that block."""
+    for item in items:
+        where = item.path.relative_to(config.rootpath).as_posix()
+        if where.startswith(_WATCHED) and inspect.iscoroutinefunction(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.usefixtures("watched_loop"))
+
+
+@pytest.fixture(name="watched_loop")
+async def _watched_loop() -> None:
+    """The loop of this test, in debug mode."""
+    asyncio.get_running_loop().set_debug(enabled=True)
 
 
 def _address(server: EmbeddedPostgres, name: str) -> str:

@@ -61,6 +61,10 @@ class Gateway:
     data_dir: Path
     config: Path | None = None
     port: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
+    """Settings beyond the arguments: `{"GATEWAY_DATABASE_URL": …}`."""
+    arguments: tuple[str, ...] = ()
+    """Arguments of `serve` beyond the usual ones."""
     url: str = ""
     process: subprocess.Popen[str] | None = None
     lines: list[str] = field(default_factory=list)
@@ -72,8 +76,8 @@ class Gateway:
 
     def start(self) -> None:
         """Start and wait until it listens; the port stays the same from then on."""
-        arguments = ["serve", "--dev", "--port", str(self.port), "--data-dir", str(self.data_dir)]
-        environment = {**_clean_environment(), "GATEWAY_LOG_FORMAT": "json"}
+        arguments = ["serve", "--dev", "--port", str(self.port), "--data-dir", str(self.data_dir), *self.arguments]
+        environment = {**_clean_environment(), "GATEWAY_LOG_FORMAT": "json", **self.environment}
         if self.config is not None:
             environment["GATEWAY_CONFIG"] = str(self.config)
         self.process = subprocess.Popen(
@@ -84,6 +88,12 @@ class Gateway:
         url = announced.get(timeout=_START)
         assert url is not None, "the gateway ended: " + "".join(self.lines)
         self.url, self.port = url, int(url.rpartition(":")[2])
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self.process is not None, "it does not run"
+        return self.process.pid
 
     def kill(self) -> None:
         """SIGKILL: no goodbye, no clean-up."""
@@ -96,7 +106,9 @@ class Gateway:
     def run(self, *arguments: str) -> str:
         """Another command beside the gateway; what it printed, without the line's end."""
         command = [self.command, *arguments, "--data-dir", str(self.data_dir)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=_clean_environment(), timeout=60)
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env={**_clean_environment(), **self.environment}, timeout=60
+        )
         return done.stdout.rstrip("\n")
 
     def token(self, role: str = "agent", subject: str = "ana") -> str:

@@ -8,19 +8,31 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
 from gateway.auth.principal import Principal
 from gateway.errors import Forbidden
 
-__all__ = ["Session", "Sessions", "issued_before"]
+__all__ = ["Departure", "Session", "Sessions", "issued_before"]
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """That the server is about to end a session: what each of its streams says as `StreamGoAway` before it ends.
+
+    `reason`: a word, such as TOKEN_EXPIRED or DRAINING; `retry_after_ms`: how long the client shall wait before it comes back.
+    """
+
+    reason: str
+    retry_after_ms: int = 0
 
 
 class Session:
     """One socket of one subject. Everything that runs on it reads the principal here, so that an exchange holds for what runs already."""
 
-    __slots__ = ("_closers", "_end", "id", "principal")
+    __slots__ = ("_closers", "_end", "_leavers", "departure", "id", "principal")
 
     def __init__(self, principal: Principal, end: Callable[[str], None] = lambda _: None) -> None:
         """`end`: begins to close the socket; its argument is the reason, for the client."""
@@ -28,6 +40,9 @@ class Session:
         self.principal = principal
         self._end = end
         self._closers: dict[object, Callable[[], None]] = {}
+        self._leavers: set[Callable[[], None]] = set()
+        self.departure: Departure | None = None
+        """Set once the session is about to end; streams look at it whenever they wake."""
 
     def exchange(self, principal: Principal) -> None:
         """Go on as this principal: the same subject of the same workspace with newer credentials.
@@ -42,6 +57,17 @@ class Session:
     def on_close(self, key: object, callback: Callable[[], None]) -> None:
         """Call this once when the socket has closed, however it did; it must not block. One callback per key counts."""
         self._closers[key] = callback
+
+    def on_leave(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call this when the session is told to leave; the function given back ends that. It must not block."""
+        self._leavers.add(callback)
+        return lambda: self._leavers.discard(callback)
+
+    def leave(self, departure: Departure) -> None:
+        """Let every stream of the session say goodbye and end. The socket stays until somebody closes it."""
+        self.departure = departure
+        for callback in tuple(self._leavers):
+            callback()
 
     def end(self, reason: str) -> None:
         """Begin to close the socket."""

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.auth.session import Session
+from gateway.auth.session import Departure, Session
 from gateway.engine.masking import present_failure
 from gateway.engine.request import Request
 from gateway.errors import GatewayError, Unauthenticated
@@ -120,6 +120,11 @@ class Connection:
             finally:
                 if self._session is not None:
                     self._session.closed()
+
+    def leave(self, departure: Departure) -> None:
+        """Let every stream say goodbye; the socket stays open."""
+        if self._session is not None:
+            self._session.leave(departure)
 
     async def close(self, code: int, reason: str) -> None:
         """Begin to close the socket for a reason of the server's; `run` returns when that is done."""

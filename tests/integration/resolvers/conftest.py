@@ -294,7 +294,7 @@ async def _gateway(
         dev=True,
         database_url=SecretStr(dsn),
         data_dir=data_dir,
-        bus="memory",
+        bus=SecretStr("memory"),
         poll_interval=60,
         config=None if config is None else data_dir / "gateway.toml",
     )
