@@ -4,13 +4,14 @@
 PYTHON    ?= python3
 DEMO_ARGS ?=
 TEST_ARGS ?=
+CHECK_ARGS ?=
 LOCK_ARGS ?=
 
 VENV       := .venv
 BIN        := $(VENV)/bin
 READY      := $(VENV)/.ready
-NODE       := tests/conformance/node
-NODE_READY := $(NODE)/node_modules/.ready
+NODE       := tests/conformance/node examples/clients/typescript
+NODE_READY := $(NODE:%=%/node_modules/.ready)
 UV         := uv==0.13.9
 
 # No cache, so that pip leaves nothing in the home directory; npm's goes to build/.
@@ -19,10 +20,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format lock wheel clean
+.PHONY: help setup demo test check-live soak check format lock wheel clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(READY) ## Create .venv with the pinned packages and the command .venv/bin/profile-gateway
 
@@ -34,6 +35,13 @@ test: setup $(NODE_READY) ## Run the tests with the coverage floor (TEST_ARGS=â€
 	@$(BIN)/coverage run -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(TEST_ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report $(if $(strip $(TEST_ARGS)),--fail-under=0)
+
+check-live: setup ## Break everything for 60 s, then run six bugs that the checker must find (CHECK_ARGS='--seed 7' repeats a run; docs/checker.md)
+	@$(BIN)/python -m tests.checker --place build/checker --seconds 60 $(CHECK_ARGS)
+	@$(BIN)/python -m tests.checker --place build/checker --bugs
+
+soak: setup ## Ten minutes of the same, with bounds on lag and on healing
+	@$(BIN)/python -m tests.checker --place build/checker --seconds 600 --subscribers 130 --profiles 10 --rate 4 --calm 1.5 --heal 10 $(CHECK_ARGS)
 
 check: setup ## Check format, lint, types and layers
 	@echo "==> ruff format" && $(BIN)/ruff format --check .
@@ -59,7 +67,7 @@ compile = @echo "==> $(1)" && build/lock/bin/uv pip compile --universal --python
 	--no-emit-index-url --no-header --no-cache --no-python-downloads --quiet --output-file $(1) $(2)
 
 clean: ## Remove what make made; keeps .gateway, the data of demo and serve --dev
-	rm -rf $(VENV) $(NODE)/node_modules build dist htmlcov .coverage .coverage.*
+	rm -rf $(VENV) $(NODE:%=%/node_modules) $(NODE:%=%/build) build dist htmlcov .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find gateway resolvers tests bench examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -77,10 +85,10 @@ $(READY): requirements.lock pyproject.toml $(BIN)/python
 	@touch $@
 	@echo "==> Ready: $(BIN)/profile-gateway"
 
-$(NODE_READY): $(NODE)/package.json $(NODE)/package-lock.json
+$(NODE_READY): %/node_modules/.ready: %/package.json %/package-lock.json
 	@if command -v npm >/dev/null; then \
-	  echo "==> Installing the npm clients of the conformance tests"; \
-	  cd $(NODE) && npm ci --cache $(CURDIR)/build/npm --loglevel error && touch node_modules/.ready; \
+	  echo "==> Installing the npm clients of $*"; \
+	  cd $* && npm ci --cache $(CURDIR)/build/npm --loglevel error && touch node_modules/.ready; \
 	else \
 	  echo "==> npm is not installed: the conformance tests with npm clients will be skipped"; \
 	fi

@@ -37,12 +37,14 @@ from gateway.commands.unit import Writer
 from gateway.configuration import Configurations
 from gateway.engine.context import OperationContext, Services
 from gateway.engine.executor import Engine
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError, GatewayError, Overloaded
+from gateway.live.backlog import FeedWatch
 from gateway.live.bells import bell_for
 from gateway.live.bus import Bus
 from gateway.live.hub import Hub
 from gateway.live.position import StreamCursors
 from gateway.live.presence import Presence
+from gateway.live.retirement import retire_changes
 from gateway.live.sources import SourceWatch
 from gateway.model.change import REVOCATIONS
 from gateway.model.sealed import Sealer
@@ -51,19 +53,27 @@ from gateway.settings import Settings
 from gateway.sources.native import NativeSource
 from gateway.sources.registry import BUILT_IN, Registry, describer
 from gateway.storage.database import Database
+from gateway.storage.direct import require_direct
 from gateway.storage.embedded import EmbeddedPostgres
+from gateway.storage.failures import server_errors
 from gateway.storage.migrate import migrate, require_migrated
 from gateway.storage.queries import SQL
+from gateway.transport.admission import Admission, AdmissionLimits
 from gateway.transport.connections import Connections
 from gateway.transport.export import Exports
 from gateway.transport.history import History
+from gateway.transport.hosts import AllowedHosts
 from gateway.transport.http import GraphQLEndpoint, encode
+from gateway.transport.http import Wiring as HTTPWiring
+from gateway.transport.listeners import Post, bind
 from gateway.transport.ops import Check, ops_routes
 from gateway.transport.server import Server
 from gateway.transport.tracing import RequestId
 from gateway.transport.tracking import Tracking
-from gateway.transport.ws.connection import Wiring
 from gateway.transport.ws.endpoint import GraphQLWebSocket
+from gateway.transport.ws.handover import Handover
+from gateway.transport.ws.limits import Limits
+from gateway.transport.ws.wiring import Wiring
 from gateway.vault import Vault
 from resolvers import schema
 
@@ -94,8 +104,8 @@ class Runtime:
 
 
 @asynccontextmanager
-async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    """Open everything in order; close it in reverse.
+async def open_runtime(settings: Settings, *, migrated: bool = False) -> AsyncIterator[Runtime]:
+    """Open everything in order; close it in reverse. `migrated`: somebody else sees to the schema; look whether it is ours, and change nothing.
 
     Raises:
         ConfigurationError: the settings do not make a gateway; the message says what to do.
@@ -106,16 +116,16 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             dsn = settings.database_url.get_secret_value()
         else:
             dsn = (await stack.enter_async_context(await EmbeddedPostgres.start(settings.data_dir))).dsn
-        await _bring_up_to_date(dsn, settings)
+        await _bring_up_to_date(dsn, settings, migrated=migrated)
         try:
             database = await Database.open(dsn, size=settings.pool_size, delivery_size=settings.delivery_pool_size)
         except GatewayError as error:
-            raise ConfigurationError(f"{error.message} Check GATEWAY_DATABASE_URL.") from error
+            raise ConfigurationError(error.message) from error
         stack.push_async_callback(database.close)
+        await _warn_of_risks(database)
         verifier, secrets = _keys(settings)
         sealer = Sealer(secrets)
-        cursors = StreamCursors(sealer, await database.incarnation())
-        hub = Hub(database, Bus(bell_for(settings.bell, database)), cursors, settings.poll_interval)
+        hub = Hub(database, Bus(bell_for(settings.bell, database)), StreamCursors(sealer), settings.poll_interval)
         await hub.start()
         stack.push_async_callback(hub.stop)
         described = {source.key: source for source in BUILT_IN}
@@ -137,15 +147,24 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             registry, hub, sealer, commands, settings.default_region, database, configurations, gate, rates, presence, watch, vault
         )
         runner = JobRunner(database, writer, commands.privacy.plans, commands.privacy.asked)
-        for name, work in (("upkeep", _upkeep(database, configurations)), ("privacy", runner.run())):
+        upkeep = _upkeep(database, configurations, settings.change_log_days)
+        for name, work in (("upkeep", upkeep), ("privacy", runner.run()), ("feed-watch", FeedWatch(database).run())):
             stack.push_async_callback(_stopped, asyncio.create_task(work, name=name))
         engine = Engine(schema.build_schema(), introspection=settings.dev)
         yield Runtime(database, engine, gate, services, writer, sessions)
 
 
-def create_app(settings: Settings, runtime: Runtime | None = None) -> Starlette:
-    """The ASGI application. Without a runtime its lifespan opens one from the settings."""
+def create_app(settings: Settings, runtime: Runtime | None = None, *, socket_limits: Limits | None = None) -> Starlette:
+    """The ASGI application. Without a runtime its lifespan opens one from the settings. `socket_limits`: of one WebSocket."""
     connections = Connections()
+    admission = Admission(
+        AdmissionLimits(
+            sockets=settings.sockets,
+            sockets_per_workspace=settings.sockets_per_workspace,
+            sockets_per_subject=settings.sockets_per_subject,
+            upgrades_per_second=settings.upgrades_per_second,
+        )
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -155,7 +174,17 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> Starlette:
             yield
 
     def routes(open_: Runtime) -> list[Route | WebSocketRoute]:
-        endpoint = GraphQLEndpoint(open_.engine, open_.gate.authenticate, open_.context_for, open_.services.rates.take)
+        endpoint = GraphQLEndpoint(
+            HTTPWiring(
+                engine=open_.engine,
+                authenticate=open_.gate.authenticate,
+                context_for=open_.context_for,
+                open_session=open_.sessions.open,
+                admit=open_.services.rates.take,
+                take_seat=admission.open,
+                connections=connections,
+            )
+        )
         sockets = GraphQLWebSocket(
             Wiring(
                 engine=open_.engine,
@@ -164,78 +193,104 @@ def create_app(settings: Settings, runtime: Runtime | None = None) -> Starlette:
                 encode=lambda value: encode(value).decode(),
                 open_session=open_.sessions.open,
                 admit=open_.services.rates.take,
+                limits=socket_limits if socket_limits is not None else Limits(),
             ),
             allowed_origins=settings.allowed_origins,
             connections=connections,
+            admission=admission,
         )
         bound = open_.services.commands.bound
         tombstones = open_.services.commands.privacy.tombstones
         tracking = Tracking(open_.gate, open_.writer, settings.default_region, bound.configurations, bound.vault, tombstones)
         return [
-            Route("/graphql", endpoint.handle, methods=["POST"]),
+            Route("/graphql", endpoint),
             WebSocketRoute("/graphql", sockets),
             *tracking.routes(),
             *Exports(open_.database, open_.services.sealer).routes(),
-            *History(open_.gate, open_.database, open_.services.sealer, lambda: open_.services.hub.cursors.incarnation).routes(),
+            *History(open_.gate, open_.database, open_.services.sealer).routes(),
             *ops_routes(_checks(open_), lambda: connections.closing),
         ]
 
     app = Starlette(
         lifespan=lifespan,
         middleware=[
+            Middleware(Handover),
             Middleware(RequestId),
+            Middleware(AllowedHosts, settings.allowed_hosts),
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.allowed_origins,
-                allow_methods=["POST"],
-                allow_headers=["authorization", "content-type", "x-request-id"],
+                allow_methods=["GET", "POST"],
+                allow_headers=[
+                    *("authorization", "content-type", "last-event-id", "x-request-id"),
+                    *("apollo-require-preflight", "x-apollo-operation-name"),
+                ],
+                expose_headers=["retry-after", "x-request-id"],
                 max_age=600,
             ),
         ],
     )
     app.state.sockets = connections
+    app.state.admission = admission
     if runtime is not None:
         app.router.routes[:] = routes(runtime)
     return app
 
 
-def serve(settings: Settings, *, ready: Callable[[str], None] | None = None) -> None:
+def serve(settings: Settings, *, ready: Callable[[str], None] | None = None, post: Post | None = None) -> None:
     """Run until SIGTERM or SIGINT, then end within the configured time. `ready` is called with the base URL once requests are answered.
+
+    `post`: where this process stands among several workers; it then changes no database, and tells its supervisor instead of `ready`.
 
     Raises:
         ConfigurationError: the settings do not make a gateway.
     """
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, worker=post.number if post is not None else None)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, ready))
+        runner.run(_serve(settings, ready, post))
 
 
-async def _serve(settings: Settings, ready: Callable[[str], None] | None) -> None:
-    async with open_runtime(settings) as runtime:
+async def _serve(settings: Settings, ready: Callable[[str], None] | None, post: Post | None) -> None:
+    sockets = list(post.sockets) if post is not None else bind(settings.host, settings.port)
+    async with AsyncExitStack() as stack:
+        for one in sockets:
+            stack.callback(one.close)  # also when nothing is opened behind them
+        runtime = await stack.enter_async_context(open_runtime(settings, migrated=post is not None))
         app = create_app(settings, runtime)
-        server = Server(app, app.state.sockets, settings, partial(_announce, ready))
-        await server.serve()
+        server = Server(app, app.state.sockets, settings, partial(_announce, ready, post), post=post)
+        await server.serve(sockets)
         if not server.started:
             raise ConfigurationError(
                 f"Cannot listen on {settings.host}:{settings.port}; is something else running there? Choose another port."
             )
 
 
-def _announce(ready: Callable[[str], None] | None, url: str) -> None:
+def _announce(ready: Callable[[str], None] | None, post: Post | None, url: str) -> None:
+    if post is not None:
+        log.info("worker.ready", url=url)
+        return
     log.info("serving", url=url)
     if ready is not None:
         ready(url)
 
 
-async def _bring_up_to_date(dsn: str, settings: Settings) -> None:
+async def _bring_up_to_date(dsn: str, settings: Settings, *, migrated: bool) -> None:
     """In development, and for the embedded server, migrate; else refuse to run on another schema than this code's."""
-    if settings.dev or settings.database_url is None:
-        await migrate(dsn, lambda migration: log.info("migrating", migration=migration.name))
-        return
     try:
-        await require_migrated(dsn)
-    except (OSError, TimeoutError) as error:
-        raise ConfigurationError("The database cannot be reached; check GATEWAY_DATABASE_URL.") from error
+        with server_errors():
+            if not migrated and (settings.dev or settings.database_url is None):
+                await migrate(dsn, lambda migration: log.info("migrating", migration=migration.name))
+                return
+            await require_direct(dsn)
+            await require_migrated(dsn)
+    except Overloaded as error:
+        raise ConfigurationError(error.message) from error
+
+
+async def _warn_of_risks(database: Database) -> None:
+    risks = (await database.standing()).risks
+    if risks:
+        log.warning("database.durability_at_risk", settings=list(risks))
 
 
 def _keys(settings: Settings) -> tuple[TokenVerifier, list[bytes]]:
@@ -252,8 +307,13 @@ def _keys(settings: Settings) -> tuple[TokenVerifier, list[bytes]]:
 
 def _checks(runtime: Runtime) -> dict[str, Check]:
     async def database() -> str:
-        await runtime.database.fetchval("SELECT 1", delivery=True)
-        return "ok"
+        return "ok" if (await runtime.database.standing()).is_writable else "read-only"
+
+    async def durability() -> str:
+        try:
+            return "at risk" if (await runtime.database.standing()).risks else "ok"
+        except GatewayError:
+            return "unknown"  # whether it is there is the other check's word
 
     async def bell() -> str:
         return "ok" if runtime.services.hub.bell_is_healthy else "polling"
@@ -261,18 +321,27 @@ def _checks(runtime: Runtime) -> dict[str, Check]:
     async def migrations() -> str:
         return "ok"  # checked before anything was opened; a running gateway does not migrate under itself
 
-    return {"database": database, "migrations": migrations, "bell": bell}
+    return {"database": database, "durability": durability, "migrations": migrations, "bell": bell}
 
 
-async def _upkeep(database: Database, configurations: Configurations) -> None:
+async def _upkeep(database: Database, configurations: Configurations, change_log_days: int) -> None:
     """Make the partitions of the days and months to come, and remove what is old."""
+
+    async def make() -> None:
+        await database.execute(SQL["ensure_partitions"], delivery=True)
+
+    async def remove() -> None:
+        await remove_old(database, configurations, datetime.now(UTC))
+
+    async def retire() -> None:
+        await retire_changes(database, change_log_days)
+
     while True:
-        with contextlib.suppress(GatewayError):
-            await database.execute(SQL["ensure_partitions"], delivery=True)
-        try:
-            await remove_old(database, configurations, datetime.now(UTC))
-        except Exception as error:  # noqa: BLE001  # it is tried again, whatever it was
-            log.warning("upkeep.failed", error=type(error).__name__)
+        for work in (make, remove, retire):
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001  # it is tried again, whatever it was
+                log.warning("upkeep.failed", work=work.__name__, error=type(error).__name__)
         await asyncio.sleep(_UPKEEP_SECONDS)
 
 

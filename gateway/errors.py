@@ -6,6 +6,8 @@ Called by every layer; `engine.masking` and `transport` turn these into bytes.
 
     GatewayError
     ├── BadRequest               BAD_REQUEST            the bytes are not a request
+    │   ├── MethodNotAllowed     METHOD_NOT_ALLOWED
+    │   ├── NotAcceptable        NOT_ACCEPTABLE
     │   ├── PayloadTooLarge      PAYLOAD_TOO_LARGE
     │   ├── RequestTimeout       REQUEST_TIMEOUT
     │   └── UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE
@@ -19,6 +21,7 @@ Called by every layer; `engine.masking` and `transport` turn these into bytes.
     ├── RateLimited              RATE_LIMITED
     ├── SubscriptionLimit        SUBSCRIPTION_LIMIT
     ├── Overloaded               OVERLOADED
+    ├── OutcomeUnknown           OUTCOME_UNKNOWN        the answer to a commit was lost
     ├── OperationTimeout         OPERATION_TIMEOUT
     ├── SourceError                                     one source failed; the others answered
     │   ├── SourceTimeout        SOURCE_TIMEOUT
@@ -44,7 +47,10 @@ __all__ = [
     "GatewayError",
     "IdempotencyKeyReused",
     "LimitExceeded",
+    "MethodNotAllowed",
+    "NotAcceptable",
     "OperationTimeout",
+    "OutcomeUnknown",
     "Overloaded",
     "PayloadTooLarge",
     "Problem",
@@ -83,6 +89,24 @@ class BadRequest(GatewayError):
 
     code = "BAD_REQUEST"
     http_status = 400
+
+
+class MethodNotAllowed(BadRequest):
+    """The method cannot do this here; the header Allow names those that can."""
+
+    code = "METHOD_NOT_ALLOWED"
+    http_status = 405
+
+    def __init__(self, message: str | None = None, allowed: str = "") -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class NotAcceptable(BadRequest):
+    """The request accepts no media type that it can be answered with."""
+
+    code = "NOT_ACCEPTABLE"
+    http_status = 406
 
 
 class PayloadTooLarge(BadRequest):
@@ -181,6 +205,16 @@ class Overloaded(GatewayError):
     code = "OVERLOADED"
     http_status = 503
     retryable = True
+
+
+class OutcomeUnknown(GatewayError):
+    """The connection was lost while the change was saved: it may have been made; look, or repeat it with the same idempotency key.
+
+    Not `retryable`: what is repeated without a key may be made twice.
+    """
+
+    code = "OUTCOME_UNKNOWN"
+    http_status = 503
 
 
 class OperationTimeout(GatewayError):

@@ -47,4 +47,4 @@ async def present_cursor(context: OperationContext) -> str:
     database, workspace = context.services.database, context.principal.workspace_id
     assert database is not None
     position, _ = await current_position(database, workspace)
-    return seal_position(context.services.sealer, workspace, await database.incarnation(), position)
+    return seal_position(context.services.sealer, workspace, position)

@@ -35,7 +35,7 @@ async def feed_page(context: OperationContext, after: str | None, first: int) ->
         raise BadUserInput(f"first must be between 1 and {MAX_FEED_PAGE}; use the cursor for the next page.", argument="first")
     database, workspace = context.services.database, context.principal.workspace_id
     assert database is not None
-    sealer, incarnation = context.services.sealer, await database.incarnation()
+    sealer = context.services.sealer
 
     def actor_of(actor_id: str) -> Actor:
         source = context.services.registry.described.get(actor_id)
@@ -45,14 +45,14 @@ async def feed_page(context: OperationContext, after: str | None, first: int) ->
             return SYSTEM
         return Actor(actor_id, actor_id, ActorKind.SOURCE if actor_id.startswith(_KEY) else ActorKind.AGENT)
 
-    page = await read_feed(database, workspace, open_position(sealer, workspace, incarnation, after), first, actor_of)
+    page = await read_feed(database, workspace, open_position(sealer, workspace, after), first, actor_of)
     places = {id(change): position for change, position in zip(page.changes, page.positions, strict=True)}
     return ChangePage(
         page.changes,
-        lambda change: seal_position(sealer, workspace, incarnation, places[id(change)]),
+        lambda change: seal_position(sealer, workspace, places[id(change)]),
         page.has_more,
         after is not None,
-        feed_cursor=seal_position(sealer, workspace, incarnation, page.position),
+        feed_cursor=seal_position(sealer, workspace, page.position),
         lag_seconds=page.lag_seconds,
     )
 

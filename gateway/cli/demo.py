@@ -112,6 +112,7 @@ async def _populate(database: Database) -> None:
     from gateway.auth.workspaces import Workspaces
     from gateway.cli.sample.residents import KNOWN_USER_ID, company_rows, resident_rows
     from gateway.cli.sample.story import topics
+    from gateway.cli.topics import portions
     from gateway.storage.database import columns, connect, our_errors
     from gateway.storage.queries import SQL
 
@@ -122,7 +123,8 @@ async def _populate(database: Database) -> None:
     companies = company_rows(until)
     stored = await database.fetch(SQL["upsert_companies"], workspace, *columns(companies))
     ids = {row["natural_key"]: row["id"] for row in stored}
-    await database.fetch(SQL["import_interest_topics"], workspace, *columns(list(topics())))
+    for portion in portions(list(topics())):
+        await database.fetch(SQL["import_interest_topics"], workspace, *columns(portion))
     await database.execute(SQL["ensure_partitions"])
     connection = await connect(database.dsn)
     try:

@@ -17,19 +17,24 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import asyncpg
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
 from gateway.auth.development import DevelopmentKeys
-from gateway.errors import ConfigurationError, Overloaded
+from gateway.cli.environment import refuse_unknown
+from gateway.errors import ConfigurationError
 from gateway.settings import Settings
-from gateway.storage.database import Database
+from gateway.storage.database import Database, Limits
 from gateway.storage.embedded import EmbeddedPostgres, running_dsn
+from gateway.storage.failures import server_errors
 from gateway.storage.migrate import Migration, migrate, require_migrated
 
 __all__ = ["Place", "held_postgres", "key_secrets", "locate", "open_database", "read_settings", "refuse_exposure", "server_errors"]
 
 _TRIAL: Final = "To try the gateway on this machine: profile-gateway demo, or serve --dev."
+
+_PATIENT: Final = Limits(acquire=5.0, statement=10.0)
+"""Nobody waits at a screen for what a command does; Postgres's own limit of five seconds holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,15 @@ def read_settings(**flags: Any) -> Settings:
     """The settings: what was given as a flag (not None), else `GATEWAY_<NAME>`, else a file in GATEWAY_SECRETS_DIR, else the default.
 
     Raises:
-        ConfigurationError: a value is not allowed; names the setting and never repeats the value.
+        ConfigurationError: a value is not allowed, a name is not a setting, or a secret cannot be read; names it and never repeats a value.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     secrets_dir = os.environ.get("GATEWAY_SECRETS_DIR") or None
-    if secrets_dir and not Path(secrets_dir).is_dir():
-        raise ConfigurationError(f"GATEWAY_SECRETS_DIR names no directory: {secrets_dir}.")
+    try:
+        files = [path.name for path in Path(secrets_dir).iterdir()] if secrets_dir else []
+    except OSError as error:
+        raise ConfigurationError(f"GATEWAY_SECRETS_DIR cannot be read ({error.strerror}): {secrets_dir}.") from None
+    refuse_unknown(os.environ, files)
     try:
         return Settings(**{"_secrets_dir": secrets_dir, **given})
     except ValidationError as error:
@@ -58,6 +66,10 @@ def read_settings(**flags: Any) -> Settings:
         name = str(first["loc"][0])
         label = f"--{name.replace('_', '-')}" if name in given else f"GATEWAY_{name.upper()}"
         raise ConfigurationError(f"{label}: {first['msg'].removeprefix('Value error, ')}.") from None
+    except OSError as error:
+        raise ConfigurationError(f"A file in GATEWAY_SECRETS_DIR cannot be read ({error.strerror}): {error.filename}.") from None
+    except SettingsError as error:  # names the setting, and no value
+        raise ConfigurationError(f"A file in GATEWAY_SECRETS_DIR is not text in UTF-8: {error}.") from None
 
 
 def refuse_exposure(settings: Settings) -> None:
@@ -148,30 +160,11 @@ async def open_database(
                 await migrate(place.dsn, progress)
             else:
                 await require_migrated(place.dsn)
-            database = await Database.open(place.dsn, size=2, delivery_size=1)
+            database = await Database.open(place.dsn, size=2, delivery_size=1, limits=_PATIENT)
         try:
             yield database, place
         finally:
             await database.close()
-
-
-@contextmanager
-def server_errors() -> Iterator[None]:
-    """Turn what can be wrong with a URL into one sentence for the operator, without the password that is in it.
-
-    Raises:
-        ConfigurationError: it is not a URL, or the server turns us away.
-        Overloaded: nobody answers there.
-    """
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        raise ConfigurationError(f"Postgres refuses GATEWAY_DATABASE_URL: {error.message or type(error).__name__}.") from error
-    except (asyncpg.InterfaceError, ValueError) as error:
-        raise ConfigurationError("GATEWAY_DATABASE_URL is not like postgresql://user:password@host:5432/database.") from error
-    except (OSError, TimeoutError) as error:
-        reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
-        raise Overloaded(f"The database cannot be reached{reason}; check GATEWAY_DATABASE_URL and that the server runs.") from error
 
 
 def _is_loopback(host: str) -> bool:

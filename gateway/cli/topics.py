@@ -18,7 +18,7 @@ import typer
 
 from gateway.errors import ConfigurationError
 
-__all__ = ["TopicFile", "app", "import_topics", "read_topics"]
+__all__ = ["TopicFile", "app", "import_topics", "portions", "read_topics"]
 
 _AT_ONCE: Final = 2000
 """Topics of one statement."""
@@ -64,7 +64,7 @@ def import_topics(
             workspace_id = await Workspaces(database).ensure(workspace, workspace)
             new = changed = 0
             with typer.progressbar(length=len(found.topics), label="Importing topics", file=sys.stderr) as bar:
-                for portion in _portions(list(found.topics.items())):
+                for portion in portions(list(found.topics.items())):
                     rows = await database.fetch(SQL["import_interest_topics"], workspace_id, *columns(portion))
                     fresh = sum(row["is_new"] for row in rows)
                     new, changed = new + fresh, changed + len(rows) - fresh
@@ -124,6 +124,7 @@ def _problem(topic: str, category: str) -> str | None:
     return None
 
 
-def _portions(topics: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+def portions(topics: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """The topics as many as one statement stores well within its time."""
     for start in range(0, len(topics), _AT_ONCE):
         yield topics[start : start + _AT_ONCE]

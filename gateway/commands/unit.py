@@ -20,7 +20,7 @@ import orjson
 from gateway.auth.principal import Principal
 from gateway.commands.validation import json_element
 from gateway.configuration import Configurations
-from gateway.errors import BadUserInput, GatewayError, IdempotencyKeyReused, Overloaded
+from gateway.errors import BadUserInput, GatewayError, IdempotencyKeyReused, OutcomeUnknown, Overloaded, Rejected
 from gateway.live.changelog import append
 from gateway.live.hub import Hub
 from gateway.model.audit import ChangeAction, FieldChange
@@ -28,14 +28,29 @@ from gateway.model.change import Change, ChangeKind, Position, StreamKey, desk_s
 from gateway.model.configuration import Configuration
 from gateway.model.ids import uuid7
 from gateway.storage.database import Connection, Database, columns
+from gateway.storage.failures import lost
 from gateway.storage.queries import SQL
 
 __all__ = ["Idempotency", "Receipt", "Retry", "Unit", "Writer"]
 
 _ATTEMPTS = 4
+_PATIENCE = 3.0
+"""Seconds after which no attempt is begun any more: a lock that did not come in two seconds is waited for once more, and not four times."""
 _LONGEST_KEY = 255
 _NATIVE = "native"
-_RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError)
+_OUTDONE = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.UniqueViolationError,
+    asyncpg.LockNotAvailableError,
+    # a migration changed a table under a prepared statement; the driver has forgotten it by now
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+)
+"""Others were faster: the transaction was undone, and has a chance in a moment."""
+_CONFLICT_PAUSE = (0.005, 0.03)
+_LOSS_PAUSE = (0.05, 0.15)
+"""Seconds before the next attempt, at least and at most; longer with each."""
 
 
 class Retry(Exception):  # not an error: a request to start over
@@ -154,28 +169,38 @@ class Writer:
 
         With an idempotency key the first run's receipt is kept in the same transaction; a repeat gets that receipt and changes nothing.
 
+        What surely was not committed is begun anew (others were faster, or the connection was lost before the COMMIT), three times at most and not
+        for long. What may have been committed is repeated with an idempotency key only: then it is found, or made.
+
         Raises:
             Rejected: what `work` refuses; nothing was changed.
             IdempotencyKeyReused: the key belongs to another input.
             BadUserInput: the key is empty or too long.
-            Overloaded: other transactions won every time.
+            SourceTimeout: a lock did not come; nothing was changed.
+            Overloaded: other transactions won every time, or the database is away; nothing was changed.
+            OutcomeUnknown: the connection was lost during the COMMIT; it may or may not have been changed.
         """
-        for attempt in range(_ATTEMPTS):
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _PATIENCE
+        unknown: OutcomeUnknown | None = None
+        for attempt in range(1, _ATTEMPTS + 1):
             try:
                 receipt, rung = await self._attempt(principal, work, idempotency)
-            except Retry:
-                pass
-            except GatewayError as error:
-                if not isinstance(error.__cause__, _RETRIED):
-                    raise
-            except _RETRIED:
-                pass
+            except Exception as error:
+                if isinstance(error, OutcomeUnknown):
+                    unknown = error
+                pause = _pause(error, repeatable=idempotency is not None)
+                if pause is None or attempt == _ATTEMPTS or loop.time() >= until:
+                    told = _told(error, unknown)
+                    if told is error:
+                        raise
+                    raise told from error
             else:
                 if rung:
                     self._hub.ring(rung)
                 return receipt
-            await asyncio.sleep(random.uniform(0.005, 0.03) * (attempt + 1))  # noqa: S311  # jitter, not a secret
-        raise Overloaded("Other changes to the same profile were faster every time; try again.")
+            await asyncio.sleep(random.uniform(*pause) * attempt)  # noqa: S311  # jitter, not a secret
+        raise AssertionError("the last attempt returns or raises")
 
     async def _attempt(
         self, principal: Principal, work: Callable[[Unit], Awaitable[Receipt]], idempotency: Idempotency | None
@@ -194,6 +219,29 @@ class Writer:
             if idempotency is not None:
                 await _keep(unit, idempotency, receipt)
         return receipt, [StreamKey(principal.workspace_id, stream) for stream in positions]
+
+
+def _pause(error: Exception, *, repeatable: bool) -> tuple[float, float] | None:
+    """Bounds of the pause before another attempt; None: another one would change nothing, or might change too much."""
+    if isinstance(error, Retry) or _outdone(error):
+        return _CONFLICT_PAUSE
+    if isinstance(error, OutcomeUnknown):
+        return _LOSS_PAUSE if repeatable else None
+    return _LOSS_PAUSE if isinstance(error, Overloaded) and lost(error.__cause__) else None
+
+
+def _told(error: Exception, unknown: OutcomeUnknown | None) -> Exception:
+    """What the caller is told in the end: whoever might have changed something is never told that nothing was changed."""
+    if unknown is not None and not isinstance(error, Rejected | BadUserInput):
+        return unknown
+    if isinstance(error, Retry) or (_outdone(error) and not isinstance(error.__cause__, asyncpg.LockNotAvailableError)):
+        return Overloaded("Other changes to the same profile were faster every time; try again.")
+    return error
+
+
+def _outdone(error: BaseException | None) -> bool:
+    """Whether it was the driver's word for that, or ours for the driver's."""
+    return isinstance(error, _OUTDONE) or (isinstance(error, GatewayError) and isinstance(error.__cause__, _OUTDONE))
 
 
 async def _claim(unit: Unit, idempotency: Idempotency) -> Receipt | None:

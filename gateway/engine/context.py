@@ -49,15 +49,29 @@ class Services:
 class OperationContext:
     """One operation's (or one live event's) surroundings. `session`: the socket it runs on, None over HTTP."""
 
-    __slots__ = ("_principal", "batches", "loaders", "services", "session")
+    __slots__ = ("_batches", "_loaders", "_principal", "services", "session")
 
     def __init__(self, principal: Principal, services: Services, session: Session | None = None) -> None:
         self._principal = principal
         self.services = services
         self.session = session
-        self.loaders = Loaders(services.registry, principal.workspace_id, services.database)
-        self.batches: dict[int, Any] = {}
+        # Made when they are asked for: a stream that waits for its next event keeps two contexts and asks neither.
+        self._loaders: Loaders | None = None
+        self._batches: dict[int, Any] | None = None
+
+    @property
+    def loaders(self) -> Loaders:
+        """The loaders of this operation or event."""
+        if self._loaders is None:
+            self._loaders = Loaders(self.services.registry, self.principal.workspace_id, self.services.database)
+        return self._loaders
+
+    @property
+    def batches(self) -> dict[int, Any]:
         """The reference executor's gathering points, one per selection (see `resolvers.batching`)."""
+        if self._batches is None:
+            self._batches = {}
+        return self._batches
 
     @property
     def principal(self) -> Principal:
@@ -77,8 +91,7 @@ class OperationContext:
 
     def renew(self) -> None:
         """Forget what was read: a mutation changed it, and the next field of the same document must see that."""
-        self.loaders = Loaders(self.services.registry, self.principal.workspace_id, self.services.database)
-        self.batches.clear()
+        self._loaders = self._batches = None
 
     def fork(self) -> OperationContext:
         """The same surroundings with fresh loaders."""

@@ -1,7 +1,7 @@
 """The change log: one gapless, ordered list of changes per stream.
 
 Owns appending (the last statement of the writer's transaction) and reading. Must not ring a bell: that comes after the commit, outside.
-Called by commands (append) and `live.hub` (read). Why the order is safe: see `append_changes` in `storage/sql/live.sql`.
+Called by commands (append) and `live.tail` and `live.hub` (read). Why the order is safe: see `append_changes` in `storage/sql/live.sql`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.model.change import Change, ChangeKind, Entry, Position, StreamKey
 from gateway.storage.database import Connection, Database, columns
 from gateway.storage.queries import SQL
 
-__all__ = ["Head", "append", "heads", "read"]
+__all__ = ["Head", "Stretch", "append", "heads", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,14 @@ class Head:
 
     position: Position
     low: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Entries behind a number, in order, and where their stream stood at the moment they were read."""
+
+    head: Head
+    entries: list[Entry]
 
 
 async def append(connection: Connection, workspace: UUID, changes: Sequence[Change]) -> dict[UUID, Position]:
@@ -53,10 +61,13 @@ async def heads(database: Database, streams: Sequence[StreamKey]) -> dict[Stream
     return {StreamKey(row[0], row[1]): Head(Position(row[2], row[3]), row[4]) for row in rows}
 
 
-async def read(database: Database, stream: StreamKey, after: int, limit: int) -> list[Entry]:
-    """Up to `limit` entries behind `after`, in order."""
+async def read(database: Database, stream: StreamKey, after: int | None, limit: int) -> Stretch | None:
+    """Up to `limit` entries behind `after` (None: none, only where the stream stands); None when there is no such stream."""
     rows = await database.fetch(SQL["read_changes"], stream.workspace_id, stream.stream_id, after, limit, delivery=True)
-    return [_entry(row) for row in rows]
+    if not rows:
+        return None
+    epoch, head, low = rows[0][:3]
+    return Stretch(Head(Position(epoch, head), low), [_entry(row[3:]) for row in rows if row["seq"] is not None])
 
 
 def _entry(row: Any) -> Entry:

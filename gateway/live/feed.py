@@ -1,6 +1,6 @@
 """Feeds: one reader's way through one stream, from a cursor to the live end and onwards.
 
-Owns the resume decision (the table in docs/live.md), the order of bell and read, and the refusal to pass over a hole. Must not render: it
+Owns the resume decision (the table in docs/live.md), the order of alarm and read, and the refusal to pass over a hole. Must not render: it
 yields positions and entries. Called by resolvers' subscriptions.
 """
 
@@ -15,20 +15,23 @@ from datetime import UTC, datetime
 from enum import Enum
 from functools import partial
 from typing import TypeVar
+from uuid import UUID
 
 import structlog
 
 from gateway.errors import GatewayError
-from gateway.live.changelog import Head
-from gateway.live.hub import Hub, Tail
+from gateway.live.changelog import Head, Stretch
+from gateway.live.hub import Hub
+from gateway.live.tail import BATCH, Alarm
 from gateway.model.change import ChangeKind, Entry, Position, StreamKey
-from gateway.observe import LIVE_GAPS
+from gateway.observe import LIVE_GAPS, LIVE_HOLES
 
 __all__ = ["START_PATIENCE", "Gap", "GapReason", "Ready", "Still", "Update", "complete", "conflated", "patiently"]
 
-_TOO_FAR = 1000
+_MOST_REPLAYED = 1000
 """Most changes replayed to a client that comes back."""
-_BATCH = 100
+_MOST_BEHIND = 10_000
+"""Most changes that a connected client may lag behind on a stream that leaves none out."""
 START_PATIENCE = 10.0
 """Seconds a new stream waits for a database that is away; one that runs already waits as long as its client does."""
 
@@ -51,7 +54,7 @@ class GapReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The position is fixed and the bell armed: nothing behind it can be missed."""
+    """The position is fixed and the alarm set: nothing behind it can be missed."""
 
     position: Position
     at: datetime
@@ -79,49 +82,52 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """The reader was woken and the log is as it was: something beside it may have changed."""
+    """The reader was woken and there is nothing to show of the log: something beside it may have changed."""
 
     position: Position
     at: datetime
 
 
-async def complete(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGenerator[Ready | Gap | tuple[Position, Entry]]:
+async def complete(
+    hub: Hub, stream: StreamKey, after: str | None, alarm: Alarm | None = None, *, most_behind: int = _MOST_BEHIND
+) -> AsyncGenerator[Ready | Gap | Still | tuple[Position, Entry]]:
     """Every entry of a stream behind the cursor `after` (None: from now on), once, in order, until the reader closes it.
 
-    Ends at once, without an event, when there is no such stream. There is no queue: the next entry is read when it is asked for.
+    Ends at once, without an event, when there is no such stream. There is no queue: the next entry is read when it is asked for. A reader that is
+    more than `most_behind` changes behind is told and goes on at the end. `alarm`: with it, a reader that was woken
+    always gets a step, if only a `Still`, so that it can look at what lies beside the log.
 
     Raises:
         CursorInvalid: `after` is not a cursor of this stream.
     """
-    async with aclosing(_batches(hub, stream, after)) as batches:
-        async for item in batches:
-            if isinstance(item, Ready | Gap):
+    async with aclosing(_stretches(hub, stream, after, alarm, most_behind)) as stretches:
+        async for item in stretches:
+            if isinstance(item, Ready | Gap | Still):
                 yield item
             else:
-                epoch, entries = item
+                start, entries = item
                 for entry in entries:
-                    yield Position(epoch.epoch, entry.seq), entry
+                    yield Position(start.epoch, entry.seq), entry
 
 
 async def conflated(
-    hub: Hub, stream: StreamKey, after: str | None
+    hub: Hub, stream: StreamKey, after: str | None, alarm: Alarm | None = None
 ) -> AsyncGenerator[Ready | Gap | Still | Update | tuple[Position, Entry]]:
     """The state of a stream: after each change, or a burst of them, one update that stands for all. Never goes backwards.
 
-    A merge and an erasure come as entries of their own, between the updates of what came before and after them.
+    A merge and an erasure come as entries of their own, between the updates of what came before and after them. `alarm` as in `complete`.
 
     Raises:
         CursorInvalid: `after` is not a cursor of this stream.
     """
-    async with aclosing(_batches(hub, stream, after)) as batches:
-        async for item in batches:
-            if isinstance(item, Ready | Gap):
+    async with aclosing(_stretches(hub, stream, after, alarm, None)) as stretches:
+        async for item in stretches:
+            if isinstance(item, Ready | Gap | Still):
                 yield item
                 continue
             start, entries = item
-            if not entries:
-                yield Still(start, datetime.now(UTC))
             burst: list[Entry] = []
+            silent = True
             for entry in entries:
                 if entry.kind not in _LANDMARKS:
                     burst.append(entry)
@@ -129,9 +135,12 @@ async def conflated(
                 if update := _together(start, burst):
                     yield update
                 burst = []
+                silent = False
                 yield Position(start.epoch, entry.seq), entry
             if update := _together(start, burst):
                 yield update
+            elif silent and alarm is not None:  # what woke the reader may lie beside the log, although something came in it
+                yield Still(Position(start.epoch, entries[-1].seq), entries[-1].at)
 
 
 def _together(start: Position, burst: list[Entry]) -> Update | None:
@@ -161,79 +170,81 @@ async def patiently(call: Callable[[], Awaitable[T]], patience: float | None = N
         pause = min(pause * 2, 2.0)
 
 
-async def _batches(hub: Hub, stream: StreamKey, after: str | None) -> AsyncGenerator[Ready | Gap | tuple[Position, list[Entry]]]:
-    """An empty list means: woken, and nothing new."""
-    tail = hub.acquire(stream)
-    woken = False
+async def _stretches(
+    hub: Hub, stream: StreamKey, after: str | None, given: Alarm | None, most_behind: int | None
+) -> AsyncGenerator[Ready | Gap | Still | tuple[Position, list[Entry]]]:
+    """What a reader is told, in stretches: entries behind a position."""
+    alarm = given or Alarm()
+    tail = hub.acquire(stream, alarm)
     try:
-        generation = tail.generation
-        bell = tail.bell
         head = await patiently(tail.begin, START_PATIENCE)
         if head is None:
             return
         start = _decide(hub, stream, after, head)
         yield start
-        epoch, seq = start.position.epoch, start.position.seq
+        position = start.position
         while True:
-            entries = await patiently(partial(tail.after, seq))
-            if tail.generation != generation:
-                generation = tail.generation
-                gap = _broken(tail, epoch)
-                yield gap
-                epoch, seq = gap.position.epoch, gap.position.seq
-                continue
-            whole = _without_hole(stream, seq, entries)
-            if whole:
-                yield Position(epoch, seq), whole
-                seq = whole[-1].seq
-            elif woken and not entries:
-                yield Position(epoch, seq), []
-            woken = False
-            if len(whole) < len(entries):
-                head = await patiently(tail.begin)
-                if head is None:
-                    return
-                yield _gap(head, GapReason.CURSOR_EXPIRED)
-                epoch, seq = head.position.epoch, head.position.seq
-            elif len(entries) < _BATCH:
-                await bell.wait()
-                woken = True
-            # The bell is taken before the next read. The other way round, a change between the read and the taking would be slept through.
-            bell = tail.bell
+            # The alarm is taken before the read. The other way round, a change between the read and the taking would be slept through.
+            woken = alarm.take()
+            found = await patiently(partial(tail.after, position))
+            if found is None:  # a database that was restored does not know it
+                yield _gap(position, GapReason.EPOCH_CHANGED)
+                return
+            reason = _break(position.epoch, position.seq, found.head, most_behind)
+            entries = [] if reason is not None else _without_hole(position.seq, found.entries)
+            if entries:
+                yield position, entries
+                position = Position(position.epoch, entries[-1].seq)
+            elif reason is None and found.head.position.seq > position.seq:
+                reason = _hole(stream, position, found)
+            if reason is not None:
+                yield _gap(found.head.position, reason)
+                position = found.head.position
+            elif len(entries) == len(found.entries) < BATCH:
+                if woken and not entries and given is not None:
+                    yield Still(position, datetime.now(UTC))
+                if tail.stands_at(position):
+                    await alarm.wait()
     finally:
-        hub.release(tail)
+        hub.release(tail, alarm)
 
 
 def _decide(hub: Hub, stream: StreamKey, after: str | None, head: Head) -> Ready | Gap:
     """Where to begin, by the table in docs/live.md."""
     if after is None:
         return Ready(head.position, datetime.now(UTC), resumed=False)
-    epoch, seq = hub.cursors.decode(stream, after)
-    if not hub.cursors.is_current(epoch, head.position):
-        return _gap(head, GapReason.EPOCH_CHANGED)
+    wanted = hub.cursors.decode(stream, after)
+    reason = _break(wanted.epoch, wanted.seq, head, _MOST_REPLAYED)
+    return _gap(head.position, reason) if reason is not None else Ready(wanted, datetime.now(UTC), resumed=True)
+
+
+def _break(epoch: UUID, seq: int, head: Head, most_behind: int | None) -> GapReason | None:
+    """Why a reader at this place cannot go on to this head without a gap; None: it can."""
+    if epoch != head.position.epoch:
+        return GapReason.EPOCH_CHANGED
     if seq > head.position.seq:
-        return _gap(head, GapReason.AHEAD)
+        return GapReason.AHEAD
     if seq < head.low:
-        return _gap(head, GapReason.CURSOR_EXPIRED)
-    if head.position.seq - seq > _TOO_FAR:
-        return _gap(head, GapReason.TOO_FAR)
-    return Ready(Position(head.position.epoch, seq), datetime.now(UTC), resumed=True)
+        return GapReason.CURSOR_EXPIRED
+    return GapReason.TOO_FAR if most_behind is not None and head.position.seq - seq > most_behind else None
 
 
-def _broken(tail: Tail, epoch: object) -> Gap:
-    assert tail.newest is not None
-    return _gap(tail.newest, GapReason.AHEAD if tail.newest.position.epoch == epoch else GapReason.EPOCH_CHANGED)
-
-
-def _gap(head: Head, reason: GapReason) -> Gap:
+def _gap(position: Position, reason: GapReason) -> Gap:
     LIVE_GAPS.labels(reason.value).inc()
-    return Gap(head.position, datetime.now(UTC), reason)
+    return Gap(position, datetime.now(UTC), reason)
 
 
-def _without_hole(stream: StreamKey, seq: int, entries: list[Entry]) -> list[Entry]:
+def _without_hole(seq: int, entries: list[Entry]) -> list[Entry]:
     """The entries up to the first missing number."""
     for index, entry in enumerate(entries):
         if entry.seq != seq + 1 + index:
-            log.error("live.hole", stream=str(stream.stream_id), expected=seq + 1 + index, found=entry.seq)
             return entries[:index]
     return entries
+
+
+def _hole(stream: StreamKey, position: Position, found: Stretch) -> GapReason:
+    """The log lacks a number that it gave out and that was not retired: somebody must look at the database."""
+    LIVE_HOLES.inc()
+    next_ = found.entries[0].seq if found.entries else None
+    log.error("live.hole", stream=str(stream.stream_id), expected=position.seq + 1, found=next_, head=found.head.position.seq)
+    return GapReason.CURSOR_EXPIRED

@@ -1,118 +1,33 @@
 """The hub: one tail per stream that somebody here listens to.
 
-Owns the tails, the fan-out of a ring to them and the poll underneath. A tail reads the log once per wake for all its readers and keeps the
-last entries; there is no queue per reader and nothing to overflow: readers pull (`live.feed`). Called by `app` (life) and `live.feed`.
+Owns the tails, the fan-out of a ring to them and the poll underneath. There is no queue per reader and nothing to overflow: readers pull
+(`live.feed`). Called by `app` (life) and `live.feed`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
 
 import structlog
 
 from gateway.errors import GatewayError
 from gateway.live.bus import Bus, ring_key
-from gateway.live.changelog import Head, heads, read
+from gateway.live.changelog import heads
 from gateway.live.position import StreamCursors
-from gateway.model.change import Entry, StreamKey
-from gateway.observe import BELL_HEALTHY, STREAMS
+from gateway.live.tail import Alarm, Tail
+from gateway.model.change import StreamKey
+from gateway.observe import STREAMS
 from gateway.storage.database import Database
 
-__all__ = ["Hub", "Tail"]
+__all__ = ["Hub"]
 
-_RING = 256
-"""Entries a tail keeps: a reader further behind reads the log itself."""
-_BATCH = 100
+_AGAIN = 1.0
+"""Most seconds until a poll that failed is tried again."""
 
 log = structlog.get_logger()
-
-
-class Tail:
-    """The recent end of one stream, shared by every local reader of it."""
-
-    __slots__ = ("_database", "_entries", "_lock", "_read_at_wake", "_wakes", "bell", "generation", "newest", "readers", "stream")
-
-    def __init__(self, database: Database, stream: StreamKey) -> None:
-        self.stream = stream
-        self.readers = 0
-        self.bell = asyncio.Event()
-        """Set once at the next wake, then replaced. Take it BEFORE reading, wait for it AFTER: the other order loses wake-ups."""
-        self.newest: Head | None = None
-        """The head this tail has read up to; None until the first reader asked."""
-        self.generation = 0
-        """Counts breaks of continuity (the database was restored or failed over): a reader that sees it change must say so."""
-        self._database = database
-        self._entries: deque[Entry] = deque(maxlen=_RING)
-        self._lock = asyncio.Lock()
-        self._wakes = 0
-        self._read_at_wake = -1
-
-    def wake(self) -> None:
-        """Something may have changed: let every reader look."""
-        self._wakes += 1
-        self.nudge()
-
-    def nudge(self) -> None:
-        """Ring the bell although the log is as it was: something beside it changed, which readers look at whenever they wake."""
-        self.bell.set()
-        self.bell = asyncio.Event()
-
-    async def begin(self) -> Head | None:
-        """Where the stream stands now, asked of the database; None when there is no such stream."""
-        head = (await heads(self._database, [self.stream])).get(self.stream)
-        if head is not None and self.newest is None:
-            self.newest = head
-        return head
-
-    async def after(self, seq: int) -> list[Entry]:
-        """Up to 100 entries behind `seq`, in order. Shared: at most one read of the log per wake, however many readers ask."""
-        wanted = self._wakes
-        if self._read_at_wake < wanted:
-            async with self._lock:
-                if self._read_at_wake < wanted:
-                    await self._extend()
-        kept = self._entries
-        if kept and kept[0].seq <= seq + 1:
-            start = seq + 1 - kept[0].seq
-            return [kept[index] for index in range(start, min(start + _BATCH, len(kept)))]
-        if self.newest is not None and seq >= self.newest.position.seq:
-            return []
-        return await read(self._database, self.stream, seq, _BATCH)
-
-    async def _extend(self) -> None:
-        assert self.newest is not None
-        started = self._wakes
-        while True:
-            entries = await read(self._database, self.stream, self.newest.position.seq, _RING)
-            for entry in entries:
-                if self._entries and entry.seq != self._entries[-1].seq + 1:
-                    self._entries.clear()  # a hole: readers compare numbers themselves and stop before it
-                self._entries.append(entry)
-            if entries:
-                self.newest = Head(type(self.newest.position)(self.newest.position.epoch, entries[-1].seq), self.newest.low)
-            if len(entries) < _RING:
-                break
-        self._read_at_wake = started
-
-    def observe(self, head: Head) -> None:
-        """The poll saw this head: wake when it is news; break continuity when history is not ours any more."""
-        known = self.newest
-        if known is None:
-            return
-        if head.position.epoch != known.position.epoch or head.position.seq < known.position.seq:
-            self.restart(head)
-        elif head.position.seq > known.position.seq:
-            self.wake()
-
-    def restart(self, head: Head) -> None:
-        """Begin again at this head."""
-        self.newest = head
-        self.generation += 1
-        self._entries.clear()
-        self.wake()
 
 
 class Hub:
@@ -126,6 +41,7 @@ class Hub:
         self._tails: dict[StreamKey, Tail] = {}
         self._by_ring_key: dict[str, set[Tail]] = {}
         self._listeners: dict[str, list[Callable[[], None]]] = {}
+        self._due = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
 
     @property
@@ -145,20 +61,20 @@ class Hub:
             await asyncio.gather(self._poller, return_exceptions=True)
         await self._bus.stop()
 
-    def acquire(self, stream: StreamKey) -> Tail:
-        """The tail of a stream, made if need be; give it back with `release`."""
+    def acquire(self, stream: StreamKey, alarm: Alarm) -> Tail:
+        """The tail of a stream, made if need be, which rings this alarm from now on; give it back with `release`."""
         tail = self._tails.get(stream)
         if tail is None:
             tail = self._tails[stream] = Tail(self._database, stream)
             self._by_ring_key.setdefault(ring_key(stream), set()).add(tail)
             STREAMS.set(len(self._tails))
-        tail.readers += 1
+        tail.alarms.add(alarm)
         return tail
 
-    def release(self, tail: Tail) -> None:
+    def release(self, tail: Tail, alarm: Alarm) -> None:
         """Give a tail back; the last reader takes it down."""
-        tail.readers -= 1
-        if tail.readers == 0:
+        tail.alarms.discard(alarm)
+        if not tail.alarms:
             del self._tails[tail.stream]
             key = ring_key(tail.stream)
             self._by_ring_key[key].discard(tail)
@@ -190,9 +106,8 @@ class Hub:
         self._bus.ring(streams)
 
     def _rung(self, keys: Iterable[str] | None) -> None:
-        if keys is None:
-            for tail in list(self._tails.values()):
-                tail.wake()
+        if keys is None:  # any may have changed: one statement says which of them did
+            self._due.set()
             for callbacks in list(self._listeners.values()):
                 _call(callbacks)
             return
@@ -204,34 +119,31 @@ class Hub:
     async def _poll(self) -> None:
         failed = False
         while True:
-            await asyncio.sleep(self._poll_interval * random.uniform(0.8, 1.2))  # noqa: S311  # jitter, not a secret
-            BELL_HEALTHY.set(self._bus.healthy)
+            interval = min(self._poll_interval, _AGAIN) if failed else self._poll_interval
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval * random.uniform(0.8, 1.2)):  # noqa: S311  # jitter, not a secret
+                    await self._due.wait()
+            self._due.clear()
             try:
-                await self._poll_once(after_failure=failed)
+                await self._poll_once()
                 failed = False
             except GatewayError as error:
                 if not failed:
                     log.warning("hub.poll_failed", code=error.code)
                 failed = True
 
-    async def _poll_once(self, *, after_failure: bool) -> None:
-        if after_failure:  # the server may be another one now: cursors from before must be recognised
-            incarnation = await self._database.incarnation()
-            changed, self.cursors.incarnation = incarnation != self.cursors.incarnation, incarnation
-        else:
-            changed = False
-        watched = list(self._tails)
+    async def _poll_once(self) -> None:
+        """Wake the tails that stand otherwise than their streams. Nothing is concluded here: our answer may be older than what a tail has read
+        meanwhile, so each looks for itself. A failover, which makes every epoch another one, and a stream that is gone show the same way.
+        """
+        watched = [tail for tail in self._tails.values() if tail.newest is not None]
         if not watched:
             return
-        found = await heads(self._database, watched)
-        for stream, head in found.items():
-            tail = self._tails.get(stream)
-            if tail is None:
-                continue
-            if changed:
-                tail.restart(head)
-            else:
-                tail.observe(head)
+        found = await heads(self._database, [tail.stream for tail in watched])
+        for tail in watched:
+            head = found.get(tail.stream)
+            if tail.newest is not None and (head is None or head.position != tail.newest.position):
+                tail.wake()
 
 
 def _call(callbacks: Iterable[Callable[[], None]]) -> None:

@@ -62,10 +62,16 @@ REVOCATIONS = StreamKey(UUID(int=0), uuid5(UUID(int=0), "revocations"))
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in one stream: `seq` counts its changes from 1; `epoch` names the unbroken history in which that count is true."""
+    """A place in one stream: `seq` counts its changes from 1; `epoch` names the unbroken history in which that count is true, of this stream in
+    this incarnation of the database.
+    """
 
     epoch: UUID
     seq: int
+
+    def covers(self, other: Position) -> bool:
+        """Whether the other place lies here or before, in the same history."""
+        return self.epoch == other.epoch and self.seq >= other.seq
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from gateway.model.sealed import Sealer
 from gateway.storage.database import Database
 from gateway.storage.queries import SQL
 
-__all__ = ["FeedPage", "FeedPosition", "current_position", "open_position", "read_feed", "seal_position"]
+__all__ = ["FeedPage", "FeedPosition", "current_position", "incarnation_of", "open_position", "read_feed", "require_kept", "seal_position"]
 
 _PAYLOAD = struct.Struct(">16sQ16sQq")
 _LAST_STREAM = UUID(int=2**128 - 1)
@@ -37,13 +37,14 @@ _SLACK = timedelta(minutes=1)
 @dataclass(frozen=True, slots=True)
 class FeedPosition:
     """A place in the feed: behind this transaction, stream and number. `at`: everything logged before this moment lies behind us; 1970 when
-    that is not known.
+    that is not known. `incarnation`: of the database in which transactions are numbered so.
     """
 
     xid: int
     stream_id: UUID
     seq: int
     at: datetime
+    incarnation: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,69 +61,88 @@ class FeedPage:
     lag_seconds: float
 
 
-START = FeedPosition(0, UUID(int=0), 0, _EPOCH)
-
-
 async def read_feed(
     database: Database, workspace: UUID, after: FeedPosition | None, limit: int, actor_of: Callable[[str], Actor] | None = None
 ) -> FeedPage:
     """Up to `limit` changes behind `after` (None: from the oldest that is kept). `actor_of` says who an id is when the audit does not.
 
     Raises:
-        CursorInvalid: changes behind `after` may have been retired: copy everything anew.
+        CursorInvalid: changes behind `after` may have been retired, or it is of another database: copy everything anew.
     """
-    start = after or START
-    rows = await database.fetch(SQL["read_feed"], workspace, str(start.xid), start.stream_id, start.seq, limit + 1)
+    xid, stream, seq = (0, UUID(int=0), 0) if after is None else (after.xid, after.stream_id, after.seq)
+    rows = await database.fetch(SQL["read_feed"], workspace, str(xid), stream, seq, limit + 1)
     standing = rows[0]
-    if after is not None and after.at > _EPOCH and standing["oldest"] is not None and after.at + _SLACK < standing["oldest"]:
-        raise CursorInvalid("The cursor is older than what is kept of the log: copy everything anew.", reason="CURSOR_EXPIRED")
+    require_kept(after, standing)
     found = [row for row in rows if row["seq"] is not None]
     kept = found[:limit]
-    positions = [FeedPosition(row["xid"], row["stream_id"], row["seq"], row["at"]) for row in kept]
-    reached = max(start.at, _reached(standing) or start.at)
-    end = positions[-1] if positions else FeedPosition(start.xid, start.stream_id, start.seq, reached)
+    incarnation = incarnation_of(standing)
+    positions = [FeedPosition(row["xid"], row["stream_id"], row["seq"], row["at"], incarnation) for row in kept]
+    end = positions[-1] if positions else _end(standing, after)
     return FeedPage([_change(row, actor_of or _somebody) for row in kept], positions, end, len(found) > limit, _lag(standing))
 
 
 async def current_position(database: Database, workspace: UUID) -> tuple[FeedPosition, float]:
     """Where the feed ends now, and its lag in seconds: whoever reads behind it gets all that was not readable yet, and nothing else."""
     (standing,) = await database.fetch(SQL["read_feed"], workspace, "0", UUID(int=0), 0, 0)
-    return FeedPosition(standing["horizon"] - 1, _LAST_STREAM, _LAST_SEQ, _reached(standing) or _EPOCH), _lag(standing)
+    return _end(standing, None), _lag(standing)
 
 
-def seal_position(sealer: Sealer, workspace: UUID, incarnation: tuple[int, int], position: FeedPosition) -> str:
-    """The position as a client's `FeedCursor`; `incarnation`: of the database, see `Database.incarnation`."""
+def require_kept(after: FeedPosition | None, standing: Any) -> None:
+    """Nothing when everything behind a position is still there. `standing`: a row of `read_feed` or `read_history`, read with what lies behind it,
+    on the same connection.
+
+    Raises:
+        CursorInvalid: it is not, or the database was restored or failed over.
+    """
+    if after is None:
+        return
+    if after.incarnation != incarnation_of(standing) or after.xid >= standing["next_xid"]:  # a copy of files put back has its old name
+        raise CursorInvalid(
+            "The cursor is from before the database was restored or failed over: copy everything anew.", reason="EPOCH_CHANGED"
+        )
+    retired, oldest = standing["retired"], standing["oldest"]
+    in_retired = retired is not None and (after.xid < retired or (after.xid == retired and after.seq != _LAST_SEQ))
+    if in_retired or (after.at > _EPOCH and oldest is not None and after.at + _SLACK < oldest):
+        raise CursorInvalid("The cursor is older than what is kept of the log: copy everything anew.", reason="CURSOR_EXPIRED")
+
+
+def incarnation_of(standing: Any) -> bytes:
+    """Which database such a row was read from."""
+    return blake2b(standing["incarnation"], digest_size=16).digest()
+
+
+def seal_position(sealer: Sealer, workspace: UUID, position: FeedPosition) -> str:
+    """The position as a client's `FeedCursor`."""
     at = (position.at - _EPOCH) // _MICROSECOND
-    payload = _PAYLOAD.pack(_blend(incarnation), position.xid, position.stream_id.bytes, position.seq, at)
+    payload = _PAYLOAD.pack(position.incarnation, position.xid, position.stream_id.bytes, position.seq, at)
     return sealer.seal(_purpose(workspace), payload)
 
 
-def open_position(sealer: Sealer, workspace: UUID, incarnation: tuple[int, int], text: str | None) -> FeedPosition | None:
-    """The position in a client's cursor; None for None.
+def open_position(sealer: Sealer, workspace: UUID, text: str | None) -> FeedPosition | None:
+    """The position in a client's cursor; None for None. Whether it can still be read behind is known when that is done.
 
     Raises:
-        CursorInvalid: forged, damaged, of another workspace, or from before the database was restored or failed over.
+        CursorInvalid: forged, damaged, or of another workspace.
     """
     if text is None:
         return None
     try:
-        incarnated, xid, stream, seq, at = _PAYLOAD.unpack(sealer.open(_purpose(workspace), text))
+        incarnation, xid, stream, seq, at = _PAYLOAD.unpack(sealer.open(_purpose(workspace), text))
     except struct.error:
         raise CursorInvalid from None
-    if incarnated != _blend(incarnation):
-        raise CursorInvalid(
-            "The cursor is from before the database was restored or failed over: copy everything anew.", reason="EPOCH_CHANGED"
-        )
-    return FeedPosition(xid, UUID(bytes=stream), seq, _EPOCH + at * _MICROSECOND)
+    return FeedPosition(xid, UUID(bytes=stream), seq, _EPOCH + at * _MICROSECOND, incarnation)
 
 
 def _purpose(workspace: UUID) -> bytes:
     return b"feed" + workspace.bytes
 
 
-def _blend(incarnation: tuple[int, int]) -> bytes:
-    system, timeline = incarnation
-    return blake2b(system.to_bytes(8, signed=True) + timeline.to_bytes(8), digest_size=16).digest()
+def _end(standing: Any, after: FeedPosition | None) -> FeedPosition:
+    """Behind everything that can be read, and never before where the reader was."""
+    xid, at = (0, _EPOCH) if after is None else (after.xid, after.at)
+    return FeedPosition(
+        max(standing["horizon"] - 1, xid), _LAST_STREAM, _LAST_SEQ, max(at, _reached(standing) or at), incarnation_of(standing)
+    )
 
 
 def _lag(standing: Any) -> float:

@@ -12,10 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from gateway.errors import CursorInvalid
 from gateway.model.change import ChangeKind
 from gateway.model.ids import uuid7_span
-from gateway.records.feed import FeedPosition
+from gateway.records.feed import FeedPosition, incarnation_of, require_kept
 from gateway.storage.database import Database
 from gateway.storage.queries import SQL
 
@@ -53,21 +52,22 @@ async def read_history(database: Database, workspace: UUID, after: FeedPosition 
     """Up to `limit` entries behind `after` (None: from the oldest that is kept).
 
     Raises:
-        CursorInvalid: entries behind `after` may have been retired.
+        CursorInvalid: entries behind `after` may have been retired, or it is of another database.
     """
-    start = after or FeedPosition(0, UUID(int=0), 0, _EPOCH)
+    start = after or FeedPosition(0, UUID(int=0), 0, _EPOCH, b"")
     rows = await database.fetch(SQL["read_history"], workspace, str(start.xid), start.stream_id, start.seq, limit + 1)
     standing = rows[0]
-    if after is not None and after.at > _EPOCH and standing["oldest"] is not None and after.at + _SLACK < standing["oldest"]:
-        raise CursorInvalid("The cursor is older than what is kept of the log: copy everything anew.", reason="CURSOR_EXPIRED")
+    require_kept(after, standing)
+    incarnation = incarnation_of(standing)
     found = [row for row in rows if row["seq"] is not None]
     kept = [
         HistoryEntry(ChangeKind(row["kind"]), row["stream_id"], row["at"], row["entity_id"], row["entity_source"]) for row in found[:limit]
     ]
     if len(found) > limit:
         last = found[limit - 1]
-        return HistoryPage(kept, FeedPosition(last["xid"], last["stream_id"], last["seq"], max(start.at, last["at"] - _SLACK)), True)
-    behind = FeedPosition(max(standing["horizon"] - 1, start.xid), _LAST_STREAM, _LAST_SEQ, max(start.at, _reached(standing)))
+        at = max(start.at, last["at"] - _SLACK)
+        return HistoryPage(kept, FeedPosition(last["xid"], last["stream_id"], last["seq"], at, incarnation), True)
+    behind = FeedPosition(max(standing["horizon"] - 1, start.xid), _LAST_STREAM, _LAST_SEQ, max(start.at, _reached(standing)), incarnation)
     return HistoryPage(kept, behind, False)
 
 

@@ -1,176 +1,129 @@
-"""Postgres: two pools, transactions, and the one seam where a driver's error becomes ours.
+"""Postgres: two pools, statements and transactions, and an end to every wait.
 
-Owns connections and their hygiene: prepared statements are kept (2.0–2.8× faster), a connection carries no session state and therefore needs
-no reset (164 µs per acquire), every wait has an end. Must not know a table. Called by sources, live and commands.
+Owns who gets a connection, for how long, and what is asked again when one is lost: what only reads, twice at most; a transaction never (its caller
+knows whether it may run twice). Prepared statements are kept (2.0–2.8× faster); a connection carries no session state and therefore needs no reset
+(164 µs per acquire). Must not know a table. Called by sources, live and commands.
+
+A cancelled or timed-out statement is asked to end, and after half a second its connection is given up: asyncpg waits for the server's word, and a
+server that is frozen has none.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
-import orjson
 
-from gateway.errors import BadUserInput, Overloaded, SourceTimeout, SourceUnavailable
+from gateway.errors import GatewayError, OutcomeUnknown, Overloaded, SourceUnavailable
+from gateway.storage.connections import SESSION, Connector, StatelessConnection, connect
+from gateway.storage.failures import UNREACHABLE, lost, our_errors, server_errors
+from gateway.storage.queries import SQL
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
     Connection = PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
 else:
-    Connection = Any
+    Connection = Pool = Any
 
-__all__ = ["Connection", "Database", "columns", "connect", "our_errors"]
+__all__ = ["DELIVERING", "Connection", "Database", "Limits", "Standing", "columns", "connect", "our_errors"]
 
-_SESSION = {
-    "application_name": "profile-gateway",
-    "timezone": "UTC",
-    "jit": "off",
-    "statement_timeout": "5000",
-    "lock_timeout": "2000",
-    "idle_in_transaction_session_timeout": "10000",
-    "default_transaction_isolation": "read committed",
-}
-"""A stuck client must never hold a stream's head row: every wait inside Postgres ends by itself (milliseconds)."""
+DELIVERING: Final[ContextVar[bool]] = ContextVar("delivering", default=False)
+"""Set where live events are rendered: what they read goes over the delivery's connections while slow requests hold all the others."""
 
-_LOST = re.compile(r"connection|pool|closed|terminated", re.IGNORECASE)
-"""In the words of asyncpg's InterfaceError: the connection went away. It has the same class for a wrong number of arguments."""
+_MINIMUM_VERSION: Final = 15
+_RETRIES: Final = 2
+_PAUSE: Final = (0.05, 0.15)
+"""Seconds before a statement is asked again, at least and at most; the second time twice as long."""
+_WRITES: Final = re.compile(
+    r"\b(insert|update|delete|truncate|merge\s+into|notify|pg_notify|set_config|nextval|advisory|call|"
+    r"ensure_\w+|retire_\w+|forget_\w+)\b|pg_(try_)?advisory",
+    re.IGNORECASE,
+)
+"""Words of a statement that may change something; a comment with one of them costs a retry and nothing else."""
 
-_MINIMUM_VERSION = 150000
-_COMMAND_TIMEOUT = 10.0
-_ACQUIRE_TIMEOUT = 1.0
+T = TypeVar("T")
 
 
-class _StatelessConnection(asyncpg.Connection):  # generic in the stubs only, so without a parameter
-    """A connection that leaves no session state behind, so that giving it back costs no round trip.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds. With a frozen server a request ends after `statement + farewell`; a slow statement ends there too, before Postgres's own 5."""
 
-    Settings are transaction-local, LISTEN has its own connection, advisory locks are of the transaction kind. asyncpg still rolls back a
-    transaction left open.
-    """
-
-    def get_reset_query(self) -> str:
-        return ""
-
-
-async def _prepare_connection(connection: Any) -> None:
-    # jsonb travels in the binary format (a version byte, then the text) so that orjson sees the bytes without a detour through str
-    await connection.set_type_codec(
-        "jsonb",
-        schema="pg_catalog",
-        format="binary",
-        encoder=lambda value: b"\x01" + orjson.dumps(value),
-        decoder=lambda data: orjson.loads(memoryview(data)[1:]),
-    )
+    acquire: float = 1.0
+    """Waiting for a connection of the pool, or for a new one."""
+    statement: float = 4.0
+    """Waiting for an answer."""
+    farewell: float = 0.5
+    """Waiting for the server's word that a cancelled statement ended, or that a transaction was rolled back."""
+    close: float = 2.0
+    """Waiting at the end for connections that are still busy."""
 
 
-async def connect(dsn: str, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
-    """One connection outside the pools, with the same session settings: for migrations, LISTEN and bulk loads."""
-    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-        dsn, timeout=5, server_settings={**_SESSION, **options.pop("server_settings", {})}, **options
-    )
-    await _prepare_connection(connection)
-    return connection
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether the server takes changes, and its settings that make a crash lose what was committed."""
 
-
-@contextmanager
-def our_errors() -> Iterator[None]:
-    """Turn what the driver raises into the gateway's errors; the original stays in `__cause__`.
-
-    Raises:
-        BadUserInput: a value Postgres cannot store (NUL, lone surrogate, out of range).
-        SourceTimeout: a statement or a lock took too long.
-        Overloaded: no connection could be had, or the server is going down or coming up.
-        SourceUnavailable: anything else the server refuses to do.
-    """
-    try:
-        yield
-    except (asyncpg.DataError, UnicodeEncodeError, OverflowError) as error:
-        raise BadUserInput("A value has characters or a size that cannot be stored.") from error
-    except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
-        raise SourceTimeout("native", "The database took too long; nothing was changed.") from error
-    except TimeoutError as error:
-        raise Overloaded from error
-    except (
-        asyncpg.CannotConnectNowError,
-        asyncpg.TooManyConnectionsError,
-        asyncpg.ConnectionDoesNotExistError,
-        asyncpg.AdminShutdownError,
-        asyncpg.CrashShutdownError,
-        asyncpg.InterfaceError,
-        OSError,
-    ) as error:
-        if isinstance(error, asyncpg.InterfaceError):
-            if "invalid input" in str(error):
-                raise BadUserInput("A value has characters or a size that cannot be stored.") from error
-            if not _LOST.search(str(error)):
-                raise  # we misused the driver: a bug, and no retry mends it
-        raise Overloaded("The database cannot be reached right now; try again in a moment.") from error
-    except (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError, asyncpg.InsufficientResourcesError) as error:
-        raise SourceUnavailable("native", "The database accepts no changes right now.") from error
+    is_writable: bool
+    risks: tuple[str, ...]
 
 
 class Database:
     """The pools of one process: `requests` for queries and commands, `delivery` kept apart so that slow requests never delay live events."""
 
-    def __init__(self, dsn: str, requests: asyncpg.Pool[asyncpg.Record], delivery: asyncpg.Pool[asyncpg.Record]) -> None:
+    def __init__(self, dsn: str, requests: Pool, delivery: Pool, limits: Limits) -> None:
         self.dsn = dsn
         self._requests = requests
         self._delivery = delivery
+        self._limits = limits
 
     @classmethod
-    async def open(cls, dsn: str, *, size: int = 10, delivery_size: int = 4) -> Database:
-        """Connect both pools.
+    async def open(cls, dsn: str, *, size: int = 10, delivery_size: int = 4, limits: Limits | None = None) -> Database:
+        """Connect both pools, with two connections each; the others come when they are needed, and go after five idle minutes.
 
         Raises:
-            Overloaded: the server cannot be reached.
+            ConfigurationError: the server turns us away.
+            Overloaded: it cannot be reached, or has no room.
             SourceUnavailable: it is older than Postgres 15.
         """
-        with our_errors():
-            pools = [
-                await asyncpg.create_pool(
-                    dsn,
-                    min_size=min(2, count),
-                    max_size=count,
-                    command_timeout=_COMMAND_TIMEOUT,
-                    timeout=5,
-                    init=_prepare_connection,
-                    connection_class=_StatelessConnection,
-                    server_settings=_SESSION,
-                    max_inactive_connection_lifetime=300,
-                )
-                for count in (size, delivery_size)
-            ]
-        database = cls(dsn, *pools)
-        version = int(await database.fetchval("SELECT current_setting('server_version_num')"))
+        limits = limits or Limits()
+        pools: list[Pool] = []
+        try:
+            with server_errors():
+                for count in (size, delivery_size):
+                    pools.append(await _pool(dsn, count, limits))  # noqa: PERF401  # those already open are closed if the next fails
+                async with pools[0].acquire(timeout=limits.acquire) as connection:
+                    version = connection.get_server_version().major
+        except BaseException:
+            for pool in pools:
+                pool.terminate()
+            raise
+        database = cls(dsn, pools[0], pools[1], limits)
         if version < _MINIMUM_VERSION:
             await database.close()
-            raise SourceUnavailable("native", f"Postgres 15 or newer is needed; the server is {version // 10000}.")
+            raise SourceUnavailable("native", f"Postgres {_MINIMUM_VERSION} or newer is needed; the server is {version}.")
         return database
 
     async def close(self) -> None:
         """Close both pools; connections still busy after two seconds are cut."""
-        for pool in (self._requests, self._delivery):
-            try:
-                async with asyncio.timeout(2):
-                    await pool.close()
-            except TimeoutError:
-                pool.terminate()
+        await asyncio.gather(*(self._close(pool) for pool in (self._requests, self._delivery)))
 
     async def fetch(self, sql: str, *args: object, delivery: bool = False) -> list[asyncpg.Record]:
         """All rows of one statement."""
-        with our_errors():
-            async with self._pool(delivery).acquire(timeout=_ACQUIRE_TIMEOUT) as connection:
-                return await connection.fetch(sql, *args)
+        return await self._ask(sql, lambda connection: connection.fetch(sql, *args), delivery)
 
     async def fetchrow(self, sql: str, *args: object, delivery: bool = False) -> asyncpg.Record | None:
         """The first row of one statement."""
-        with our_errors():
-            async with self._pool(delivery).acquire(timeout=_ACQUIRE_TIMEOUT) as connection:
-                return await connection.fetchrow(sql, *args)
+        return await self._ask(sql, lambda connection: connection.fetchrow(sql, *args), delivery)
 
     async def fetchval(self, sql: str, *args: object, delivery: bool = False) -> Any:
         """The first column of the first row."""
@@ -179,27 +132,136 @@ class Database:
 
     async def execute(self, sql: str, *args: object, delivery: bool = False) -> str:
         """The command tag of one statement."""
-        with our_errors():
-            async with self._pool(delivery).acquire(timeout=_ACQUIRE_TIMEOUT) as connection:
-                return await connection.execute(sql, *args)
+        return await self._ask(sql, lambda connection: connection.execute(sql, *args), delivery)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """One READ COMMITTED transaction: committed when the block ends, rolled back when it raises."""
+        """One READ COMMITTED transaction: committed when the block ends, rolled back when it raises.
+
+        Raises:
+            OutcomeUnknown: the connection was lost during the COMMIT. Whatever else is raised, nothing was changed.
+        """
         with our_errors():
-            async with self._requests.acquire(timeout=_ACQUIRE_TIMEOUT) as connection, connection.transaction():
-                yield connection
+            async with self._lease(delivery=False) as connection:
+                try:
+                    await connection.execute("BEGIN")
+                    yield connection
+                except BaseException:
+                    await self._roll_back(connection)
+                    raise
+                await _commit(connection)
 
     async def incarnation(self) -> tuple[int, int]:
         """System identifier and timeline of the cluster: the pair changes on failover and on restore, and a position from before is void."""
-        row = await self.fetchrow(
-            "SELECT system_identifier, (SELECT timeline_id FROM pg_control_checkpoint()) FROM pg_control_system()", delivery=True
-        )
+        row = await self.fetchrow(SQL["server_incarnation"], delivery=True)
         assert row is not None
         return row[0], row[1]
 
-    def _pool(self, delivery: bool) -> asyncpg.Pool[asyncpg.Record]:
-        return self._delivery if delivery else self._requests
+    async def standing(self) -> Standing:
+        """How the server stands right now, asked over the connections that slow requests cannot take.
+
+        Raises:
+            GatewayError: it does not answer.
+        """
+        row = await self.fetchrow(SQL["server_standing"], delivery=True)
+        assert row is not None
+        return Standing(row["writable"], tuple(row["risks"]))
+
+    async def _ask(self, sql: str, call: Callable[[Connection], Awaitable[T]], delivery: bool) -> T:
+        """The call's answer; asked again when the connection was lost under a statement that only reads."""
+        retries = _RETRIES if _only_reads(sql) else 0
+        for attempt in range(retries + 1):
+            try:
+                with our_errors():
+                    async with self._lease(delivery) as connection:
+                        return await call(connection)
+            except Overloaded as error:
+                if attempt == retries or not lost(error.__cause__):
+                    raise
+            await asyncio.sleep(random.uniform(*_PAUSE) * (attempt + 1))  # noqa: S311  # jitter, not a secret
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def _lease(self, delivery: bool) -> AsyncIterator[Connection]:
+        """A connection of a pool. Giving it back takes `farewell` at most and hides no error of the block, a cancellation least of all."""
+        pool = self._delivery if delivery or (DELIVERING.get() and _is_exhausted(self._requests)) else self._requests
+        try:
+            connection: Connection = await pool.acquire(timeout=self._limits.acquire)
+        except TimeoutError as error:
+            raise Overloaded("All connections to the database are busy; try again in a moment.") from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            raise Overloaded(UNREACHABLE) from error  # whatever the reason: the log has it, see `Connector`
+        try:
+            yield connection
+        except asyncpg.InternalClientError:
+            _cut(connection)  # the driver has lost its place in the protocol
+            raise
+        finally:
+            with contextlib.suppress(Exception):  # it did not answer and was cut; what the block raised says so
+                await pool.release(connection, timeout=self._limits.farewell)
+
+    async def _roll_back(self, connection: Connection) -> None:
+        """End a transaction that failed; a server that does not answer to that either learns it from the end of the connection."""
+        try:
+            if not connection.is_closed():
+                await connection.execute("ROLLBACK", timeout=self._limits.farewell)
+        except Exception:  # noqa: BLE001  # the error that led here is the one to tell
+            _cut(connection)
+        except BaseException:
+            _cut(connection)
+            raise
+
+    async def _close(self, pool: Pool) -> None:
+        try:
+            async with asyncio.timeout(self._limits.close):
+                await pool.close()
+        except Exception:  # noqa: BLE001  # the time is over, or a connection broke while it was closed
+            pool.terminate()
+
+
+async def _pool(dsn: str, size: int, limits: Limits) -> Pool:
+    connector: Any = Connector()
+    pool: Pool = await asyncpg.create_pool(
+        dsn,
+        init_size=min(2, size),
+        min_size=0,
+        max_size=size,
+        command_timeout=limits.statement,
+        connect=connector,
+        connection_class=StatelessConnection,
+        server_settings=SESSION,
+        max_inactive_connection_lifetime=300,
+    )
+    return pool
+
+
+async def _commit(connection: Connection) -> None:
+    if connection.is_closed():
+        raise Overloaded(UNREACHABLE) from asyncpg.ConnectionDoesNotExistError("the connection was lost before the COMMIT")
+    try:
+        done = await connection.execute("COMMIT")
+    except asyncpg.PostgresError as error:
+        if not lost(error):
+            raise  # a constraint that is checked at the end, say: the server rolled it back
+        raise OutcomeUnknown from error
+    except (asyncpg.InterfaceError, OSError) as error:  # a timeout is an OSError too
+        raise OutcomeUnknown from error
+    if done != "COMMIT":  # an error inside was caught and passed over: Postgres then answers ROLLBACK and calls it a success
+        raise GatewayError("The transaction had failed before its end; nothing was changed.")
+
+
+def _is_exhausted(pool: Pool) -> bool:
+    return pool.get_idle_size() == 0 and pool.get_size() == pool.get_max_size()
+
+
+def _cut(connection: Connection) -> None:
+    with contextlib.suppress(Exception):  # it may have been cut already
+        connection.terminate()
+
+
+@lru_cache(maxsize=1024)
+def _only_reads(sql: str) -> bool:
+    return _WRITES.search(sql) is None
 
 
 def columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:

@@ -6,6 +6,8 @@ Forward only: a file that was applied must never change (its checksum is kept). 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +17,15 @@ from importlib.resources import files
 import asyncpg
 
 from gateway.errors import ConfigurationError
-from gateway.storage.database import connect
+from gateway.storage.connections import connect
+from gateway.storage.direct import require_direct
 
 __all__ = ["Migration", "load", "migrate", "pending", "require_migrated"]
 
 _FILE = re.compile(r"(\d{4})_(pre|post)_(\w+)\.sql")
 _LOCK = 0x7067_6D69_6772
+_GOODBYE = 2.0
+"""Seconds a server may take to say goodbye; what was done was committed before."""
 _TABLE = """CREATE TABLE IF NOT EXISTS schema_migration (
     number     integer PRIMARY KEY,
     name       text NOT NULL,
@@ -76,16 +81,41 @@ async def pending(connection: asyncpg.Connection[asyncpg.Record]) -> list[Migrat
     return [migration for migration in load() if migration.number not in applied]
 
 
-async def migrate(dsn: str, progress: Callable[[Migration], None] = lambda _: None) -> list[Migration]:
-    """Apply what is pending, each in its own transaction; a second process waits for the first. Returns what was applied."""
+async def migrate(
+    dsn: str, progress: Callable[[Migration], None] = lambda _: None, *, lock_seconds: float = 3.0, attempts: int = 10
+) -> list[Migration]:
+    """Apply what is pending, each in its own transaction; a second process waits for the first. Returns what was applied.
+
+    Gateways may serve meanwhile: a migration waits `lock_seconds` at most for what others have locked (whoever comes after it waits as long),
+    gives way and tries again, `attempts` times. A process that dies in the middle leaves nothing of the one it was at.
+
+    Raises:
+        ConfigurationError: an applied migration was changed since, the URL leads through a pooler, or others never let go of a lock.
+        asyncpg.PostgresError, OSError, TimeoutError: the server cannot be reached, or refuses; see `failures.server_errors`.
+    """
+    await require_direct(dsn)
     connection = await connect(dsn, server_settings={"statement_timeout": "0", "lock_timeout": "0"})
     try:
+        with contextlib.suppress(asyncpg.PostgresError):  # not on every platform
+            # if this process dies, Postgres notices in the middle of a long statement, undoes it and gives the lock back
+            await connection.execute("SELECT set_config('client_connection_check_interval', '2000', false)")
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await connection.execute(_TABLE)
         applied = await pending(connection)
         for migration in applied:
             progress(migration)
+            await _apply(connection, migration, lock_seconds, attempts)
+        return applied
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await connection.close(timeout=_GOODBYE)
+
+
+async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migration, lock_seconds: float, attempts: int) -> None:
+    for attempt in range(1, attempts + 1):
+        try:
             async with connection.transaction():
+                await connection.execute("SELECT set_config('lock_timeout', $1, true)", str(int(lock_seconds * 1000)))
                 await connection.execute(migration.sql)
                 await connection.execute(
                     "INSERT INTO schema_migration (number, name, checksum) VALUES ($1, $2, $3)",
@@ -93,9 +123,15 @@ async def migrate(dsn: str, progress: Callable[[Migration], None] = lambda _: No
                     migration.name,
                     migration.checksum,
                 )
-        return applied
-    finally:
-        await connection.close()
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            if attempt == attempts:
+                raise ConfigurationError(
+                    f"The migration {migration.name} gave way {attempts} times to others that hold a lock it needs (SELECT * FROM "
+                    "pg_stat_activity WHERE xact_start < now() - interval '5 s' names them); nothing of it was applied: run it again."
+                ) from error
+            await asyncio.sleep(lock_seconds / 3)
+        else:
+            return
 
 
 async def require_migrated(dsn: str) -> None:
@@ -103,12 +139,13 @@ async def require_migrated(dsn: str) -> None:
 
     Raises:
         ConfigurationError: it lacks some; says which command applies them.
-        OSError, TimeoutError: it cannot be reached.
+        asyncpg.PostgresError, OSError, TimeoutError: it cannot be reached, or refuses; see `failures.server_errors`.
     """
     connection = await connect(dsn)
     try:
         missing = await pending(connection)
     finally:
-        await connection.close()
+        with contextlib.suppress(TimeoutError):
+            await connection.close(timeout=_GOODBYE)
     if missing:
         raise ConfigurationError(f"The database lacks {len(missing)} migration(s); run: profile-gateway migrate")

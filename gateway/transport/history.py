@@ -59,13 +59,12 @@ class _Asked:
 
 
 class History:
-    """The endpoint. `incarnation`: of the database, as `hub.cursors` knows it."""
+    """The endpoint."""
 
-    def __init__(self, gate: Gate, database: Database, sealer: Sealer, incarnation: Callable[[], tuple[int, int]]) -> None:
+    def __init__(self, gate: Gate, database: Database, sealer: Sealer) -> None:
         self._gate = gate
         self._database = database
         self._sealer = sealer
-        self._incarnation = incarnation
 
     def routes(self) -> list[Route]:
         """The one route."""
@@ -76,9 +75,9 @@ class History:
         require(principal, Action.EXPORT_HISTORY)
         asked = _asked(request)
         workspace = principal.workspace_id
-        after = open_position(self._sealer, workspace, self._incarnation(), asked.after)
+        after = open_position(self._sealer, workspace, asked.after)
         page = await read_history(self._database, workspace, after, asked.limit)
-        cursor = seal_position(self._sealer, workspace, self._incarnation(), page.position)
+        cursor = seal_position(self._sealer, workspace, page.position)
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Next-Cursor": cursor}
         headers["X-Has-More"] = "true" if page.has_more else "false"
         lines = self._lines(principal, page)

@@ -1,20 +1,25 @@
 """What every subscription shares: places of events, the right to go on, and the moments a stream ends.
 
-Owns the cursor and time of each event, the last words to a client whose credentials ended or changed, and what is said of a profile that was
+Owns the cursor and time of each event, the last words to a client whose session, credentials or rights end, and what is said of a profile that was
 merged away or erased. Called by the modules beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
+from types import TracebackType
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.auth.principal import Principal
+from gateway.auth.session import EXPIRY, Departure, Session
 from gateway.engine.context import OperationContext
-from gateway.live.feed import Gap, GapReason, Ready, patiently
+from gateway.live.feed import Gap, GapReason, Ready, Still, Update, patiently
+from gateway.live.hub import Hub
 from gateway.live.standing import Standing, standing
+from gateway.live.tail import Alarm
 from gateway.loaders.merges import MergeLoaders
 from gateway.model.change import ChangeKind, Entry, Position, StreamKey
 from gateway.model.ids import make_id
@@ -24,50 +29,92 @@ from gateway.observe import EVENTS_DELIVERED, LIVE_LAG
 from gateway.storage.database import Database
 from resolvers.events.values import ErasedEvent, GapEvent, GoAwayEvent, LiveValue, MergedEvent, ReadyEvent
 
-__all__ = ["Delivery", "Place", "database_of"]
+__all__ = ["Delivery", "Place", "database_of", "where"]
 
 Place = tuple[str, int, datetime]
 """Cursor, seq and time of an event."""
+Step = Ready | Gap | Still | Update | tuple[Position, Entry]
+S_co = TypeVar("S_co", covariant=True)
+
+
+class Reading(Protocol[S_co]):
+    """A way to read a stream: `feed.complete` or `feed.conflated`."""
+
+    def __call__(self, hub: Hub, stream: StreamKey, after: str | None, alarm: Alarm, /) -> AsyncGenerator[S_co]:
+        """Its steps; `alarm` makes it take one."""
 
 
 class Delivery:
     """One client's way through one stream."""
 
-    __slots__ = ("_allowed", "_seen", "context", "name", "stream")
+    __slots__ = ("_alarm", "_allowed", "_seen", "_warned_of", "context", "is_over", "name", "stream")
 
     def __init__(self, context: OperationContext, stream: StreamKey, name: str, allowed: Callable[[Principal], bool]) -> None:
         """`name`: of the subscription, in metrics; `allowed`: whether a principal may read on (rights may change while a stream runs)."""
         self.context = context
         self.stream = stream
         self.name = name
+        self.is_over = False
+        """Whether the last words were said."""
         self._allowed = allowed
-        self._seen: Place | None = None
+        self._alarm = Alarm()
+        self._seen: tuple[Position, datetime] | None = None
+        self._warned_of: datetime | None = None
+
+    def steps(self, reading: Reading[S_co], after: str | None) -> _Steps[S_co]:
+        """The steps of the stream, as a context manager. There is one at least whenever the session is about to end, and soon before its
+        credentials do: every step goes through `said`.
+        """
+        return _Steps(self.context.session, self._alarm, reading(self.context.services.hub, self.stream, after, self._alarm))
 
     def place(self, position: Position, at: datetime) -> Place:
         """Where an event stands."""
         return self.context.services.hub.cursors.encode(self.stream, position), position.seq, at
 
-    def last_words(self, place: Place) -> LiveValue | None:
-        """What to say instead of the event at this place, and then nothing more; None: go on.
+    def said(self, step: Step, *events: LiveValue | None) -> Iterator[LiveValue]:
+        """What the client is told of a step: that the position is fixed, if that is what it says, then these events.
 
-        They stand at the place of the last event that was shown: whoever resumes behind it gets the one that is withheld here.
+        Or, in place of all that, the last words: they stand where the last step stood that was told, so that whoever resumes behind them gets what is
+        withheld here. Call it when the events are made: what was allowed when that began may not be any more.
         """
-        principal = self.context.principal
+        position, at = where(step)
+        words = self._last_words(position, at)
+        if words is not None:
+            self.is_over = True
+            if isinstance(step, Gap) and self._seen is None:
+                yield GapEvent(*self.place(position, at), step.reason)  # its first word: a cursor behind the gap would hide it
+            yield words
+            return
+        self._seen = position, at
+        if isinstance(step, Ready):
+            yield ReadyEvent(*self.place(position, at), step.resumed)
+        elif isinstance(step, Gap):
+            yield GapEvent(*self.place(position, at), step.reason)
+        for event in events:
+            if event is not None:
+                EVENTS_DELIVERED.labels(self.name).inc()
+                LIVE_LAG.observe(max(0.0, (datetime.now(UTC) - at).total_seconds()))
+                yield event
+        session, principal = self.context.session, self.context.principal
+        if session is None or principal.expires_at == self._warned_of or principal.expired(datetime.now(UTC)):
+            return  # what has expired is said with the next step, and ends it
+        if session.is_about_to_expire:
+            self._warned_of = principal.expires_at
+            yield self._goodbye(EXPIRY, position, at)
+
+    def _last_words(self, position: Position, at: datetime) -> LiveValue | None:
+        """What ends the stream now; None: it goes on."""
+        principal, session = self.context.principal, self.context.session
+        if session is not None and session.departure is not None:
+            return self._goodbye(session.departure, *(self._seen or (position, at)))
         if principal.expired(datetime.now(UTC)):
-            return GoAwayEvent(*(self._seen or place), "TOKEN_EXPIRED", 0)
+            return self._goodbye(EXPIRY, *(self._seen or (position, at)))
         if not self._allowed(principal):
-            return GapEvent(*(self._seen or place), GapReason.PERMISSION_CHANGED)
-        self._seen = place
+            return GapEvent(*self.place(*(self._seen or (position, at))), GapReason.PERMISSION_CHANGED)
         return None
 
-    def announced(self, place: Place, step: Ready | Gap) -> LiveValue:
-        """The event that fixes a position."""
-        return ReadyEvent(*place, step.resumed) if isinstance(step, Ready) else GapEvent(*place, step.reason)
-
-    def count(self, at: datetime) -> None:
-        """Measure an event that is about to be delivered."""
-        EVENTS_DELIVERED.labels(self.name).inc()
-        LIVE_LAG.observe(max(0.0, (datetime.now(UTC) - at).total_seconds()))
+    def _goodbye(self, departure: Departure, position: Position, at: datetime) -> LiveValue:
+        return GoAwayEvent(*self.place(position, at), departure.reason, departure.retry_after_ms)
 
     # Profiles that are not there any more
 
@@ -116,6 +163,33 @@ class Delivery:
 
     async def _standing(self, seq: int) -> Standing | None:
         return await patiently(partial(standing, database_of(self.context), self.stream, seq))
+
+
+class _Steps(Generic[S_co]):
+    """The steps of a feed while they are asked for: the session can wake it, and it is closed at the end."""
+
+    __slots__ = ("_alarm", "_feed", "_forget", "_session")
+
+    def __init__(self, session: Session | None, alarm: Alarm, feed: AsyncGenerator[S_co]) -> None:
+        self._session = session
+        self._alarm = alarm
+        self._feed = feed
+        self._forget: Callable[[], None] | None = None
+
+    async def __aenter__(self) -> AsyncGenerator[S_co]:
+        if self._session is not None:
+            self._forget = self._session.on_leave(self._alarm.ring)
+        return self._feed
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._forget is not None:
+            self._forget()
+        await self._feed.aclose()
+
+
+def where(step: Step) -> tuple[Position, datetime]:
+    """The position and the time of a step."""
+    return (step[0], step[1].at) if isinstance(step, tuple) else (step.position, step.at)
 
 
 def database_of(context: OperationContext) -> Database:

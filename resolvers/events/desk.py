@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection
-from contextlib import aclosing
 
 from gateway.auth.policy import Action, may
 from gateway.auth.principal import Principal
 from gateway.engine.context import OperationContext
 from gateway.errors import Forbidden
-from gateway.live.feed import START_PATIENCE, Gap, Ready, complete, patiently
+from gateway.live.feed import START_PATIENCE, complete, patiently
 from gateway.loaders.contacts import ContactLoaders
 from gateway.model.change import ChangeKind, Entry, desk_stream
 from gateway.model.configuration import Feature
@@ -38,21 +37,17 @@ async def contact_events(
 
     delivery = Delivery(context, desk_stream(workspace, agent), "contacts", allowed)
     await patiently(lambda: context.fork().loaders.of(ContactLoaders).desk.load(agent), START_PATIENCE)  # a desk may be empty as yet
-    async with aclosing(complete(context.services.hub, delivery.stream, after)) as feed:
-        async for step in feed:
-            position, at = (step.position, step.at) if isinstance(step, Ready | Gap) else (step[0], step[1].at)
-            place = delivery.place(position, at)
-            last_words = delivery.last_words(place)
-            if last_words is not None:
-                yield last_words
+    async with delivery.steps(complete, after) as steps:
+        async for step in steps:
+            event: LiveValue | None = None
+            if isinstance(step, tuple):
+                contact = await _contact(context, step[1])
+                if contact is not None and (states is None or contact.state in states):
+                    event = ContactEvent(*delivery.place(step[0], step[1].at), contact)
+            for value in delivery.said(step, event):
+                yield value
+            if delivery.is_over:
                 return
-            if isinstance(step, Ready | Gap):
-                yield delivery.announced(place, step)
-                continue
-            contact = await _contact(context, step[1])
-            if contact is not None and (states is None or contact.state in states):
-                delivery.count(at)
-                yield ContactEvent(*place, contact)
 
 
 async def _contact(context: OperationContext, entry: Entry) -> Contact | None:

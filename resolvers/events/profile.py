@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 from gateway.auth.policy import Action, may
@@ -15,7 +15,7 @@ from gateway.model.actor import Actor
 from gateway.model.change import StreamKey
 from gateway.model.configuration import Feature
 from gateway.model.profile import ProfileStatus
-from resolvers.events.delivery import Delivery, Place
+from resolvers.events.delivery import Delivery, where
 from resolvers.events.values import LiveValue, ProfileEvent, ViewersEvent
 
 __all__ = ["profile_events"]
@@ -39,39 +39,31 @@ async def profile_events(
     """
     delivery = Delivery(context, StreamKey(context.principal.workspace_id, profile_id), "profile", _allowed)
     wanted = None if fields is None else frozenset(fields).union(*(_MADE_OF.get(name, ()) for name in fields))
-    async with _room(context, delivery.stream) as room, aclosing(conflated(context.services.hub, delivery.stream, after)) as feed:
+    async with _room(context, delivery.stream) as room, delivery.steps(conflated, after) as steps:
         crowd = _Crowd(room, context.principal.actor)
-        async for step in feed:
-            position, at = (step[0], step[1].at) if isinstance(step, tuple) else (step.position, step.at)
-            place = delivery.place(position, at)
-            last_words = delivery.last_words(place)
-            if last_words is not None:
-                yield last_words
-                return
+        async for step in steps:
             event: LiveValue | None = None
             ends = False
             if isinstance(step, Ready | Gap):
-                yield delivery.announced(place, step)
-                event, ends = await delivery.farewell(position, at)
+                event, ends = await delivery.farewell(step.position, step.at)
             elif isinstance(step, tuple):
-                event, ends = await delivery.landmark(position, step[1])
+                event, ends = await delivery.landmark(*step)
             elif isinstance(step, Update) and (wanted is None or not wanted.isdisjoint(step.fields)):
-                event = await _updated(delivery, place, step)
-            if event is not None:
-                delivery.count(at)
-                yield event
-            if ends:
+                event = await _updated(delivery, step)
+            for value in delivery.said(step, event):
+                yield value
+            if ends or delivery.is_over:
                 return
             if viewers := crowd.news():
-                yield ViewersEvent(*place, viewers.viewers, viewers.editing)
+                yield ViewersEvent(*delivery.place(*where(step)), viewers.viewers, viewers.editing)
 
 
-async def _updated(delivery: Delivery, place: Place, step: Update) -> LiveValue | None:
+async def _updated(delivery: Delivery, step: Update) -> LiveValue | None:
     """The profile as it is now; None when it was merged or erased meanwhile: the entry that says so follows."""
     profile = await delivery.profile(delivery.stream.stream_id)
     if profile is None or profile.redirected_from is not None or profile.status is not ProfileStatus.ACTIVE:
         return None
-    return ProfileEvent(*place, profile, list(step.fields), _actor(delivery.context, step.actor_id))
+    return ProfileEvent(*delivery.place(step.position, step.at), profile, list(step.fields), _actor(delivery.context, step.actor_id))
 
 
 class _Crowd:

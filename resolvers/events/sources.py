@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, nullcontext
+from contextlib import nullcontext
 
 from gateway.auth.policy import Action, may
 from gateway.auth.principal import Principal
 from gateway.engine.context import OperationContext
-from gateway.live.feed import START_PATIENCE, Gap, Ready, complete, patiently
+from gateway.live.feed import START_PATIENCE, complete, patiently
 from gateway.model.change import ChangeKind, Entry, source_stream
 from gateway.model.source import Source, SourceState
 from gateway.records.contacts import ensure_stream
@@ -24,19 +24,15 @@ async def source_events(context: OperationContext, after: str | None) -> AsyncGe
     delivery = Delivery(context, source_stream(workspace), "sources", _allowed)
     await patiently(lambda: ensure_stream(database_of(context), workspace, delivery.stream.stream_id), START_PATIENCE)
     with watch.reading(workspace) if watch is not None else nullcontext():
-        async with aclosing(complete(context.services.hub, delivery.stream, after)) as feed:
-            async for step in feed:
-                position, at = (step.position, step.at) if isinstance(step, Ready | Gap) else (step[0], step[1].at)
-                place = delivery.place(position, at)
-                last_words = delivery.last_words(place)
-                if last_words is not None:
-                    yield last_words
+        async with delivery.steps(complete, after) as steps:
+            async for step in steps:
+                event: LiveValue | None = None
+                if isinstance(step, tuple) and (source := await _source(context, step[1])) is not None:
+                    event = SourceEvent(*delivery.place(step[0], step[1].at), source)
+                for value in delivery.said(step, event):
+                    yield value
+                if delivery.is_over:
                     return
-                if isinstance(step, Ready | Gap):
-                    yield delivery.announced(place, step)
-                elif (source := await _source(context, step[1])) is not None:
-                    delivery.count(at)
-                    yield SourceEvent(*place, source)
 
 
 async def _source(context: OperationContext, entry: Entry) -> Source | None:

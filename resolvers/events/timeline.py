@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from uuid import UUID
 
 from gateway.auth.policy import Action, may
@@ -11,7 +10,7 @@ from gateway.auth.principal import Principal
 from gateway.engine.context import OperationContext
 from gateway.live.feed import Gap, Ready, complete, patiently
 from gateway.model.activity import ChangeItem, NoteItem, TimelineFilter, TimelineItem, TimelineKind, item_id
-from gateway.model.change import ChangeKind, Entry, StreamKey
+from gateway.model.change import ChangeKind, Entry, Position, StreamKey
 from resolvers.events.delivery import Delivery
 from resolvers.events.values import ErasedEvent, ItemEvent, LiveValue, RemovedEvent
 
@@ -25,31 +24,32 @@ async def timeline_events(
 ) -> AsyncGenerator[LiveValue]:
     """Every timeline item of a profile that the filter shows, none left out; items that went are named whatever the filter."""
     delivery = Delivery(context, StreamKey(context.principal.workspace_id, profile_id), "timeline", _allowed)
-    async with aclosing(complete(context.services.hub, delivery.stream, after)) as feed:
-        async for step in feed:
-            position, at = (step.position, step.at) if isinstance(step, Ready | Gap) else (step[0], step[1].at)
-            place = delivery.place(position, at)
-            last_words = delivery.last_words(place)
-            if last_words is not None:
-                yield last_words
-                return
+    async with delivery.steps(complete, after) as steps:
+        async for step in steps:
             event: LiveValue | None = None
             ends = False
             if isinstance(step, Ready | Gap):
-                yield delivery.announced(place, step)
-                event, ends = await delivery.farewell(position, at)
-            elif step[1].kind in _LANDMARKS:
-                event, ends = await delivery.landmark(position, step[1])
-            elif step[1].kind is ChangeKind.REMOVED and step[1].entity_id is not None and step[1].entity_source is not None:
-                event = RemovedEvent(*place, item_id(profile_id, step[1].entity_source, step[1].entity_id.hex))
-            else:
-                item = await _item(delivery, step[1], chosen)
-                event = None if item is None else ItemEvent(*place, item, step[1].is_new)
-            if event is not None and not isinstance(event, ErasedEvent):  # of an erased person there is nothing to show: the end says it
-                delivery.count(at)
-                yield event
-            if ends:
+                event, ends = await delivery.farewell(step.position, step.at)
+            elif isinstance(step, tuple) and step[1].kind in _LANDMARKS:
+                event, ends = await delivery.landmark(*step)
+            elif isinstance(step, tuple):
+                event = await _changed(delivery, step, chosen)
+            if isinstance(event, ErasedEvent):
+                event = None  # of an erased person there is nothing to show: the end says it
+            for value in delivery.said(step, event):
+                yield value
+            if ends or delivery.is_over:
                 return
+
+
+async def _changed(delivery: Delivery, step: tuple[Position, Entry], chosen: TimelineFilter) -> LiveValue | None:
+    """The event of an item that appeared, changed or went."""
+    position, entry = step
+    if entry.kind is ChangeKind.REMOVED and entry.entity_id is not None and entry.entity_source is not None:
+        gone = item_id(delivery.stream.stream_id, entry.entity_source, entry.entity_id.hex)
+        return RemovedEvent(*delivery.place(position, entry.at), gone)
+    item = await _item(delivery, entry, chosen)
+    return None if item is None else ItemEvent(*delivery.place(position, entry.at), item, entry.is_new)
 
 
 async def _item(delivery: Delivery, entry: Entry, chosen: TimelineFilter) -> TimelineItem | None:

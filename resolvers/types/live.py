@@ -70,12 +70,12 @@ class StreamGap(LiveEvent):
     reason: GapReason = strawberry.field(description="Why.")
 
 
-@strawberry.type(description="The server is about to end this stream (token expiry): reconnect with cursor.")
+@strawberry.type(description="The server is about to end this stream: go on with fresh credentials, or elsewhere, behind this cursor.")
 class StreamGoAway(LiveEvent):
     cursor: StreamCursor = strawberry.field(description=_CURSOR)
     seq: int = strawberry.field(description=_SEQ)
     at: datetime = strawberry.field(description=_AT)
-    reason: str = strawberry.field(description="Why, as a word: TOKEN_EXPIRED.")
+    reason: str = strawberry.field(description="Why, as a word: TOKEN_EXPIRED, DRAINING, MAX_AGE or REVOKED.")
     retry_after_ms: int = strawberry.field(description="How long to wait before coming back, in milliseconds.")
 
 

@@ -114,16 +114,18 @@ def test_nothing_outlives_a_kill(gateway: Gateway) -> None:
 
 @pytest.mark.slow
 async def test_sigterm_ends_cleanly_with_sockets_open(gateway: Gateway) -> None:
-    """SIGTERM closes sockets with 1012, which clients retry, and the process exits 0 in time."""
+    """SIGTERM lets streams say goodbye, closes sockets with 1012, which clients retry, and the process exits 0 in time."""
     token, key = gateway.token(), gateway.write_key()
     gateway.track(key, person("u-1"))
     profile = gateway.query(token, '{ profile(by: {email: "u-1@example.com"}) { id } }')["profile"]
     socket = await subscribe(gateway, token, profile["id"], None)
     await event(socket)
     ending = asyncio.get_running_loop().run_in_executor(None, gateway.stop)
+    goodbye = await event(socket)
     with pytest.raises(ConnectionClosed) as closed:
-        await asyncio.wait_for(socket.recv(), 30)
+        await to_the_end(socket)
 
+    assert goodbye["__typename"] == "StreamGoAway"
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1012
     assert await ending == 0
@@ -146,7 +148,7 @@ def test_health_readiness_and_metrics_answer(gateway: Gateway) -> None:
     ready = httpx2.get(f"{gateway.url}/readyz").json()
 
     assert httpx2.get(f"{gateway.url}/healthz").text == "ok\n"
-    assert ready == {"ready": True, "database": "ok", "migrations": "ok", "bell": "ok"}
+    assert ready == {"ready": True, "database": "ok", "durability": "ok", "migrations": "ok", "bell": "ok"}
     assert "gateway_operations_total" in httpx2.get(f"{gateway.url}/metrics").text
 
 

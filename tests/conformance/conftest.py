@@ -16,7 +16,7 @@ import pytest
 
 from tests.running import Gateway
 
-__all__ = ["NodeClients"]
+__all__ = ["NodeClients", "npm_packages"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +30,29 @@ class NodeClients:
 @pytest.fixture(name="node_clients", scope="session")
 def _node_clients() -> NodeClients:
     """Node.js with graphql-ws, graphql and ws at exactly the versions of package.json; skips the test where one is missing."""
-    folder = Path(__file__).parent / "node"
+    return npm_packages(Path(__file__).parent / "node")
+
+
+def npm_packages(folder: Path) -> NodeClients:
+    """Node.js with the packages of this folder at exactly the versions of its package.json; skips the test where one is missing."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node.js is not installed: the npm clients cannot run (install Node.js 20 or newer with npm, then make test)")
-    for name, version in json.loads((folder / "package.json").read_text())["dependencies"].items():
-        manifest = folder / "node_modules" / name / "package.json"
-        if not manifest.is_file():
-            pytest.skip(f"the npm package {name} is not installed in tests/conformance/node: make test installs it when npm is there")
-        if json.loads(manifest.read_text())["version"] != version:
-            pytest.skip(f"the npm package {name} in tests/conformance/node is not {version}: run make test, which installs it")
+    manifest = json.loads((folder / "package.json").read_text())
+    for name, version in {**manifest["dependencies"], **manifest.get("devDependencies", {})}.items():
+        installed = folder / "node_modules" / name / "package.json"
+        if not installed.is_file():
+            pytest.skip(f"the npm package {name} is not installed in {folder.name}: make test installs it when npm is there")
+        if json.loads(installed.read_text())["version"] != version:
+            pytest.skip(f"the npm package {name} in {folder.name} is not {version}: run make test, which installs it")
     return NodeClients(node=node, folder=folder)
 
 
 @pytest.fixture(name="gateway", scope="module")
 def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A development gateway, started with the command of this environment."""
-    gateway = Gateway(Path(sys.executable).with_name("profile-gateway"), tmp_path_factory.mktemp("gateway") / "data")
+    """A development gateway, started with the command of this environment; it hurries when it is told to end."""
+    command = Path(sys.executable).with_name("profile-gateway")
+    gateway = Gateway(command, tmp_path_factory.mktemp("gateway") / "data", environment={"GATEWAY_DRAIN_SECONDS": "0.5"})
     gateway.start()
     yield gateway
     gateway.stop()

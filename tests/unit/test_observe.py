@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +71,19 @@ def test_a_log_line_is_json_with_the_request_id(capfd: pytest.CaptureFixture[str
     assert ours["count"] == 1
     assert theirs["event"] == "watch out"
     assert ours["request_id"] == theirs["request_id"] == "r-1"
+
+
+def test_a_log_that_nobody_reads_any_more_is_lost_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whose supervisor was killed has a broken standard error; it must still be able to drain and end."""
+    handlers = logging.getLogger().handlers[:]
+    reader, writer = os.pipe()
+    os.close(reader)
+    broken = io.FileIO(writer, "w")
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(broken, write_through=True))
+    try:
+        observe.configure_logging("json", "info")
+        structlog.get_logger().info("hello")
+        structlog.get_logger().info("again")
+    finally:
+        logging.getLogger().handlers[:] = handlers
+        broken.close()

@@ -54,9 +54,11 @@ WITH standing AS MATERIALIZED (
                  (SELECT min(prepared) FROM pg_prepared_xacts)) AS writing_since,
            (SELECT min(to_date(substr(c.relname, 12), 'YYYY_MM_DD'))::timestamp AT TIME ZONE 'UTC'
               FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-             WHERE i.inhparent = 'change_log'::regclass AND c.relname ~ '^change_log_\d{4}_\d\d_\d\d$') AS oldest
+             WHERE i.inhparent = 'change_log'::regclass AND c.relname ~ '^change_log_\d{4}_\d\d_\d\d$') AS oldest,
+           (SELECT xid FROM feed_low WHERE workspace_id = $1) AS retired, incarnation() AS incarnation
 )
-SELECT s.horizon::text::bigint AS horizon, s.next_xid::text::bigint AS next_xid, s.now, s.writing_since, s.oldest, e.*
+SELECT s.horizon::text::bigint AS horizon, s.next_xid::text::bigint AS next_xid, s.now, s.writing_since, s.oldest,
+       s.retired::text::bigint AS retired, s.incarnation, e.*
   FROM standing s
   LEFT JOIN LATERAL (
       SELECT l.xid::text::bigint AS xid, l.stream_id, l.seq, l.kind, l.at, l.entity_id, l.entity_source

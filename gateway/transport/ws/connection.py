@@ -1,6 +1,6 @@
 """One GraphQL WebSocket, from accept to the end of its last task: performs what `protocol` asks for.
 
-Owns the socket's tasks (reader, authentication, one per operation), its timer and its send lock. Must not decide what is said next.
+Owns the socket's tasks (authentication, one per operation), its timer and its send lock. Must not decide what is said next.
 When `run` returns, every operation has ended and every stream is closed. Made by `endpoint`, one per socket.
 
 Back-pressure: a stream pulls its next event only after its last one was taken by the transport; nothing is queued here.
@@ -9,113 +9,91 @@ Back-pressure: a stream pulls its next event only after its last one was taken b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+import random
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.types import Message, Receive
+from starlette.types import Send as SendMessage
 
 from gateway.auth.session import Departure, Session
 from gateway.engine.masking import present_failure
 from gateway.engine.request import Request
-from gateway.errors import GatewayError, Unauthenticated
-from gateway.transport.ws.effects import Authenticate, Close, CloseCode, Effect, Operation, Send, Start, Stop
-from gateway.transport.ws.limits import Limits
+from gateway.errors import GatewayError, RateLimited, Unauthenticated
+from gateway.observe import SOCKET_CLOSES
+from gateway.transport.admission import Seat
+from gateway.transport.ws.effects import Authenticate, Close, CloseCode, Effect, Leave, Operation, Send, Start, Stop
 from gateway.transport.ws.protocol import ServerProtocol
+from gateway.transport.ws.wiring import Principal, Wiring
 
-__all__ = ["Connection", "Engine", "Prepared", "Principal", "Wiring"]
+__all__ = ["Connection"]
 
 log = structlog.get_logger()
 
-_GONE = (WebSocketDisconnect, RuntimeError, OSError)
+_GONE = (RuntimeError, OSError)
 """What servers raise for a send on a socket that ended meanwhile: RuntimeError after a close of the server's own, OSError for the rest;
 a send that ran into its timeout is an OSError, too."""
-
-
-class Principal(Protocol):
-    """Who is asking."""
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """When the credentials end (aware), None: never."""
-
-
-class Prepared(Protocol):
-    """A parsed and validated request, or the reason why it is none."""
-
-    @property
-    def errors(self) -> list[dict[str, Any]] | None:
-        """Formatted GraphQL errors that refuse the request."""
-
-    @property
-    def operation_type(self) -> str:
-        """`query`, `mutation` or `subscription`."""
-
-
-class Engine(Protocol):
-    """What runs operations."""
-
-    def prepare(self, request: Request) -> Prepared:
-        """Parse and validate; never raises for a bad document."""
-
-    async def execute(self, prepared: Any, context: Any) -> dict[str, Any]:
-        """The formatted response of a query or mutation; without `data` it was refused."""
-
-    def subscribe(self, prepared: Any, context: Any) -> AsyncGenerator[dict[str, Any], None]:
-        """Formatted responses, one per event; one without `data` ends the stream. Must be closed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wiring:
-    """What every socket of an endpoint is given."""
-
-    engine: Engine
-    authenticate: Callable[[str | None], Awaitable[Principal]]
-    """From the bearer token, or None, to the principal; raises `Unauthenticated`."""
-    context_for: Callable[[Session], Any]
-    """From the session to a fresh context, once per operation."""
-    encode: Callable[[Any], str]
-    """JSON text of a message."""
-    limits: Limits = field(default_factory=Limits)
-    open_session: Callable[[Any, Callable[[str], None]], Session] = Session
-    """From the principal, and a function that ends the socket, to its session."""
-    admit: Callable[[Any], None] = lambda _: None
-    """Counts an operation of a principal; raises `RateLimited` when there were too many."""
 
 
 class Connection:
     """Drives one accepted socket."""
 
-    def __init__(self, websocket: WebSocket, wiring: Wiring) -> None:
-        self._websocket = websocket
+    __slots__ = (
+        "__weakref__",
+        "_loop",
+        "_operations",
+        "_over",
+        "_protocol",
+        "_reader",
+        "_receive",
+        "_rings_at",
+        "_seat",
+        "_send",
+        "_session",
+        "_timer",
+        "_turn",
+        "_wiring",
+        "_work",
+    )
+
+    def __init__(self, receive: Receive, send: SendMessage, wiring: Wiring, seat: Seat) -> None:
+        """`receive` and `send`: ASGI's, after the socket was accepted; `seat`: its place, which the caller gives back."""
+        self._receive = receive
+        self._send = send
         self._wiring = wiring
+        self._seat = seat
         self._loop = asyncio.get_running_loop()
-        self._protocol = ServerProtocol(wiring.limits, self._loop.time())
+        limits = wiring.limits
+        age = limits.max_age * random.uniform(1 - limits.age_spread, 1 + limits.age_spread)  # noqa: S311  # spreads the load, no secret
+        self._protocol = ServerProtocol(limits, self._loop.time(), age)
         self._session: Session | None = None
         self._turn = asyncio.Lock()
-        self._over = asyncio.Event()
-        self._work: set[asyncio.Task[None]] = set()
+        self._over = False
+        self._reader: asyncio.Task[Any] | None = None
+        """The task in `run`, while it waits for the client."""
+        self._work: dict[asyncio.Task[None], bool] = {}
+        """Every other task; whether it may be cancelled (not while it closes a stream)."""
         self._operations: dict[int, asyncio.Task[None]] = {}
-        self._unwinding: set[asyncio.Task[None] | None] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
 
     async def run(self) -> None:
         """Serve the socket until it closes; cancelled: end it at once."""
-        reader = self._loop.create_task(self._read())
         try:
             self._arm()
-            await self._over.wait()
+            await self._read()
         finally:
+            self._over = True
             self._protocol.disconnected()
             if self._timer is not None:
                 self._timer.cancel()
-            self._cancel(reader, *self._work)
+            self._cancel(*self._work)
             # Not gather: were we cancelled, it would cancel a second time, in the middle of a stream's clean-up.
             try:
-                while remaining := [task for task in (reader, *self._work) if not task.done()]:
+                while remaining := [task for task in self._work if not task.done()]:
                     await asyncio.wait(remaining)
             finally:
                 if self._session is not None:
@@ -132,16 +110,38 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            while not self._protocol.closed:
-                message = await self._websocket.receive()
-                if message["type"] == "websocket.disconnect":
-                    self._over.set()
+            while not self._over:
+                message = await self._next()
+                if message is None or message["type"] == "websocket.disconnect":
                     return
                 text = message.get("text")
-                await self._perform(self._protocol.receive(message.get("bytes") or b"" if text is None else text, self._loop.time()))
+                effects = self._protocol.receive(message.get("bytes") or b"" if text is None else text, self._loop.time())
+                del message, text  # it may be minutes until the next
+                await self._perform(effects)
+                del effects
         except Exception:
             log.exception("ws.reader_failed")
-            self._over.set()
+
+    async def _next(self) -> Message | None:
+        """What the server heard; None when the socket is over, which `_end` said meanwhile."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._reader = task
+        try:
+            return await self._receive()
+        except asyncio.CancelledError:
+            if not self._over or task.uncancel():
+                raise  # somebody else cancelled us, too
+            return None
+        finally:
+            self._reader = None
+
+    def _end(self) -> None:
+        """Have `run` end, whatever it waits for."""
+        self._over = True
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
 
     async def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -157,6 +157,8 @@ class Connection:
                     self._operations[operation.serial].cancel()
                 case Authenticate(token):
                     self._spawn(self._authenticate(token))
+                case Leave(reason):
+                    self.leave(Departure(reason))
                 case Close(code, reason):
                     self._begin_close(code, reason)
         self._arm()
@@ -174,7 +176,9 @@ class Connection:
                 return
             context = self._wiring.context_for(session)
             if prepared.operation_type == "subscription":
-                await self._stream(operation, engine.subscribe(prepared, context))
+                responses = engine.subscribe(prepared, context)
+                del prepared, context
+                await self._stream(operation, responses)
             else:
                 await self._deliver(operation, await engine.execute(prepared, context))
             await self._report(partial(self._protocol.complete, operation))
@@ -186,15 +190,15 @@ class Connection:
             async for response in responses:
                 if not await self._deliver(operation, response):
                     return
+                del response
                 # A stream that always has its next event must not keep the others, or the reader, from their turn.
                 await asyncio.sleep(0)
         finally:
             task = asyncio.current_task()
-            self._unwinding.add(task)
-            try:
-                await responses.aclose()
-            finally:
-                self._unwinding.discard(task)
+            assert task is not None
+            self._work[task] = False
+            await responses.aclose()
+            self._work[task] = True
 
     async def _deliver(self, operation: Operation, response: dict[str, Any]) -> bool:
         """Send one response; False when the operation is over."""
@@ -246,9 +250,16 @@ class Connection:
             log.exception("ws.authentication_failed")
             effects = self._protocol.rejected()
         else:
-            self._session = self._wiring.open_session(principal, self._disconnect)
-            effects = self._protocol.authenticated(self._lifetime(), self._loop.time())
+            effects = self._welcome(principal)
         await self._perform(effects)
+
+    def _welcome(self, principal: Principal) -> list[Effect]:
+        try:
+            self._seat.enter(principal)
+        except RateLimited as error:
+            return self._protocol.refused(error.message)
+        self._session = self._wiring.open_session(principal, self._disconnect)
+        return self._protocol.authenticated(self._lifetime(), self._loop.time())
 
     def _disconnect(self, reason: str) -> None:
         """The credentials were taken back."""
@@ -266,33 +277,35 @@ class Connection:
         text = self._wiring.encode(message)
         try:
             async with asyncio.timeout(self._wiring.limits.send_timeout):
-                await self._websocket.send_text(text)
+                await self._send({"type": "websocket.send", "text": text})
         except _GONE:
             self._protocol.disconnected()
-            self._over.set()
+            self._end()
 
     def _begin_close(self, code: int, reason: str) -> None:
+        SOCKET_CLOSES.labels(int(code)).inc()
         self._cancel(*self._work)
         self._spawn(self._close(code, reason))
 
     async def _close(self, code: int, reason: str) -> None:
         try:
             async with asyncio.timeout(self._wiring.limits.send_timeout), self._turn:
-                await self._websocket.close(code, reason)
+                await self._send({"type": "websocket.close", "code": code, "reason": reason})
         except _GONE:
             pass  # a full buffer takes no close frame either: the client will see 1006
         finally:
-            self._over.set()
+            self._end()
 
     # Time and tasks
 
     def _arm(self) -> None:
         """Have `_tick` called at the protocol's deadline. An earlier timer stays: it costs one idle tick, not one timer per message."""
         deadline = self._protocol.deadline
-        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+        if deadline is None or (self._timer is not None and self._rings_at <= deadline):
             return
         if self._timer is not None:
             self._timer.cancel()
+        self._rings_at = deadline  # kept here: what uvloop gives back for a moment that has passed does not know it
         self._timer = self._loop.call_at(deadline, self._tick)
 
     def _tick(self) -> None:
@@ -306,12 +319,12 @@ class Connection:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
+        self._work[task] = True
+        task.add_done_callback(self._work.pop)
         return task
 
     def _cancel(self, *tasks: asyncio.Task[None]) -> None:
         """Cancel each once, and neither the caller nor a stream that is closing: that would cut its clean-up short."""
         for task in tasks:
-            if not task.cancelling() and task not in self._unwinding and task is not asyncio.current_task():
+            if self._work.get(task) and not task.cancelling() and task is not asyncio.current_task():
                 task.cancel()

@@ -11,16 +11,17 @@ from typing import Any, TypeAlias
 
 from gateway.engine.request import Request
 
-__all__ = ["Authenticate", "Close", "CloseCode", "Effect", "Operation", "Send", "Start", "Stop"]
+__all__ = ["Authenticate", "Close", "CloseCode", "Effect", "Leave", "Operation", "Send", "Start", "Stop"]
 
 
 class CloseCode(IntEnum):
-    """Why a socket ends. The reference client reconnects after 1001, 1012, 4403 and 4408; the others end it for good."""
+    """Why a socket ends. The reference client reconnects after 1001, 1012, 1013, 4403 and 4408; the others end it for good."""
 
     GOING_AWAY = 1001
     POLICY_VIOLATION = 1008
     MESSAGE_TOO_BIG = 1009
     SERVICE_RESTART = 1012
+    TRY_AGAIN_LATER = 1013
     INVALID_MESSAGE = 4400
     UNAUTHORIZED = 4401
     FORBIDDEN = 4403
@@ -75,4 +76,11 @@ class Stop:
     operation: Operation
 
 
-Effect: TypeAlias = Send | Close | Authenticate | Start | Stop
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Have every stream say goodbye for this reason; the socket stays until `Close`."""
+
+    reason: str
+
+
+Effect: TypeAlias = Send | Close | Authenticate | Start | Stop | Leave

@@ -30,5 +30,11 @@ class Limits:
     """From our ping to any message from the client."""
     idle_timeout: float = 60.0
     """Without a live operation."""
+    max_age: float = 12 * 3600.0
+    """From accept to the end, give or take `age_spread`, so that what came together does not go together."""
+    age_spread: float = 0.1
+    """Of `max_age`, earlier or later."""
+    farewell: float = 5.0
+    """Before the end: streams say goodbye; when all have ended, so does the socket."""
     send_timeout: float = 10.0
     """For one message to be taken by the transport; a client that reads nothing for this long is dropped."""

@@ -4,7 +4,7 @@ Owns every rule of the protocol document and of the socket's limits: who may sen
 rate and which ids are live. Must not touch a socket, a clock, a task or an engine: `connection` performs the effects and reports back.
 
     OPENED ──connection_init──▶ AUTHENTICATING ──authenticated()──▶ READY          any state ──Close──▶ CLOSED
-    (4408 after init_timeout)   (4403 by auth_timeout)              (4403 at expiry, 1001 when idle or deaf)
+    (4408 after init_timeout)   (4403 by auth_timeout)              (4403 at expiry, 1001 when idle or deaf, 1012 when old)
 
 `now` is always seconds of one monotonic clock, never smaller than before. A closed protocol answers everything with no effects.
 """
@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any
 
 from gateway.errors import BadRequest, GatewayError, RateLimited, SubscriptionLimit
-from gateway.transport.ws.effects import Authenticate, Close, CloseCode, Effect, Operation, Send, Start, Stop
+from gateway.transport.ws.effects import Authenticate, Close, CloseCode, Effect, Leave, Operation, Send, Start, Stop
 from gateway.transport.ws.limits import Limits
 from gateway.transport.ws.messages import Complete, ConnectionInit, Ping, Pong, Subscribe, parse
 
@@ -44,8 +44,11 @@ class ServerProtocol:
     """One socket's protocol state, from accept (`now`) to close."""
 
     __slots__ = (
+        "_ends_at",
         "_expires_at",
         "_idle_since",
+        "_leaves_at",
+        "_leaving",
         "_limits",
         "_live",
         "_opened_at",
@@ -58,7 +61,8 @@ class ServerProtocol:
         "_tokens",
     )
 
-    def __init__(self, limits: Limits, now: float) -> None:
+    def __init__(self, limits: Limits, now: float, max_age: float | None = None) -> None:
+        """`max_age`: of this socket, drawn by who makes it; None: exactly that of the limits."""
         self._limits = limits
         self._state = State.OPENED
         self._opened_at = now
@@ -68,6 +72,9 @@ class ServerProtocol:
         self._tokens = float(limits.burst)
         self._refilled_at = now
         self._expires_at = self._ping_due = self._pong_due = self._idle_since = math.inf
+        self._ends_at = now + (limits.max_age if max_age is None else max_age)
+        self._leaves_at = self._ends_at - limits.farewell
+        self._leaving = False
 
     @property
     def state(self) -> State:
@@ -93,7 +100,7 @@ class ServerProtocol:
             case State.AUTHENTICATING:
                 return self._opened_at + self._limits.auth_timeout
             case State.READY:
-                return min(self._expires_at, self._ping_due, self._pong_due, self._idle_deadline)
+                return min(self._expires_at, self._ping_due, self._pong_due, self._idle_deadline, self._age_deadline)
             case State.CLOSED:
                 return None
 
@@ -151,6 +158,10 @@ class ServerProtocol:
         """The client's credentials are not accepted."""
         return self._close(CloseCode.FORBIDDEN, "Forbidden")
 
+    def refused(self, reason: str) -> list[Effect]:
+        """The client is known and may not have one more socket now; the code is one that it retries."""
+        return self._close(CloseCode.TRY_AGAIN_LATER, reason)
+
     def credentials_last(self, lifetime: float | None, now: float) -> None:
         """Correct when the credentials end: they do by the wall clock, which a paused machine's monotonic clock may fall behind."""
         self._expires_at = math.inf if lifetime is None else now + lifetime
@@ -198,6 +209,11 @@ class ServerProtocol:
             return []
         if now >= self._expires_at:
             return self._expire()
+        if now >= self._age_deadline:
+            if now >= self._ends_at or not self._live:
+                return self._close(CloseCode.SERVICE_RESTART, "Maximum age")
+            self._leaving = True
+            return [Leave("MAX_AGE")]
         if now >= self._idle_deadline:
             return self._close(CloseCode.GOING_AWAY, "Idle")
         if now >= self._pong_due:
@@ -215,6 +231,10 @@ class ServerProtocol:
     @property
     def _idle_deadline(self) -> float:
         return math.inf if self._live else self._idle_since + self._limits.idle_timeout
+
+    @property
+    def _age_deadline(self) -> float:
+        return self._ends_at if self._leaving and self._live else self._leaves_at
 
     def _too_big(self, frame: str | bytes) -> bool:
         most = self._limits.max_frame

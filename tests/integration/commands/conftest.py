@@ -143,7 +143,7 @@ def _configuration() -> Configuration:
 async def _office(database: Database, configuration: Configuration) -> AsyncIterator[Office]:
     """The workspace `demo` of a database of its own."""
     workspace = await Workspaces(database).ensure("demo", "Demo")
-    hub = Hub(database, Bus(None), StreamCursors(Sealer([SECRET]), await database.incarnation()), poll_interval=60)
+    hub = Hub(database, Bus(None), StreamCursors(Sealer([SECRET])), poll_interval=60)
     await hub.start()
     configurations, vault = Configurations(configuration), Vault([SECRET])
     writer = Writer(database, hub, configurations)

@@ -75,7 +75,7 @@ async def _live(dsn: str) -> AsyncIterator[Live]:
     """A hub in one process, with a poll so slow that only the bell can be why something arrives."""
     database = await Database.open(dsn, size=12)
     principal = Principal(uuid4(), "demo", "agent-1", "Ana", Role.AGENT, ROLE_SCOPES[Role.AGENT], None, None)
-    hub = Hub(database, Bus(None), StreamCursors(Sealer([b"k" * 32]), await database.incarnation()), poll_interval=30)
+    hub = Hub(database, Bus(None), StreamCursors(Sealer([b"k" * 32])), poll_interval=30)
     await hub.start()
     yield Live(database, hub, Writer(database, hub), principal)
     await hub.stop()

@@ -9,8 +9,9 @@ from typing import Any
 from uuid import uuid4
 
 from gateway.commands.unit import Receipt, Unit
-from gateway.live import hub as hub_module
+from gateway.live import tail as tail_module
 from gateway.live.feed import Ready, Still, Update, complete, conflated
+from gateway.live.tail import Alarm
 from gateway.model.change import ChangeKind, StreamKey
 
 from .conftest import Live
@@ -71,13 +72,13 @@ async def test_a_merge_alone(live: Live) -> None:
 async def test_a_nudge_wakes_without_a_read(live: Live, monkeypatch: Any) -> None:
     """Something beside the log changed: state readers see that nothing is new in it, complete ones sleep on, and the log is not read."""
     stream = await live.profile()
-    async with aclosing(conflated(live.hub, stream, None)) as state, aclosing(complete(live.hub, stream, None)) as items:
+    async with aclosing(conflated(live.hub, stream, None, Alarm())) as state, aclosing(complete(live.hub, stream, None)) as items:
         await soon(anext(state))
         await soon(anext(items))
         coming, waiting = asyncio.ensure_future(anext(items)), asyncio.ensure_future(anext(state))
         tail = live.hub._tails[stream]
         async with asyncio.timeout(SECONDS):
-            while len(tail.bell._waiters) < 2:  # type: ignore[attr-defined]  # both sleep
+            while not all(alarm.is_waited_for for alarm in tail.alarms):
                 await asyncio.sleep(0.02)
                 if waiting.done():  # the ring of the profile's own making came late
                     assert isinstance(waiting.result(), Still)
@@ -87,7 +88,7 @@ async def test_a_nudge_wakes_without_a_read(live: Live, monkeypatch: Any) -> Non
             raise AssertionError("the log was read")
 
         with monkeypatch.context() as patch:
-            patch.setattr(hub_module, "read", read)
+            patch.setattr(tail_module, "read", read)
             live.hub.nudge(stream)
             step = await soon(waiting)
         assert isinstance(step, Still)

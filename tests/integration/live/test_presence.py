@@ -38,7 +38,7 @@ async def _start(live: Live) -> AsyncIterator[Start]:
             database = await Database.open(live.database.dsn, size=4)
             stack.push_async_callback(database.close)
             bus = Bus(None) if deaf else Bus(lambda: PostgresBell(database))
-            hub = Hub(database, bus, StreamCursors(Sealer([b"k" * 32]), await database.incarnation()), poll_interval=30)
+            hub = Hub(database, bus, StreamCursors(Sealer([b"k" * 32])), poll_interval=30)
             await hub.start()
             stack.push_async_callback(hub.stop)
             presence = Presence(database, hub, **{"poll": 30.0, "renew": 30.0, **options})

@@ -44,9 +44,11 @@ async def call(*, fails: bool, source: str = "crm") -> None:
 async def entries(live: Live, count: int) -> list[tuple[str | None, tuple[str, ...]]]:
     """The first entries of the workspace's stream of sources."""
     async with asyncio.timeout(SECONDS):
-        while len(found := await read(live.database, source_stream(live.workspace), 0, 100)) < count:  # noqa: ASYNC110  # nobody announces it
+        while True:
+            found = await read(live.database, source_stream(live.workspace), 0, 100)
+            if found is not None and len(found.entries) >= count:
+                return [(entry.entity_source, entry.fields) for entry in found.entries]
             await asyncio.sleep(0.01)
-    return [(entry.entity_source, entry.fields) for entry in found]
 
 
 async def test_failing_and_coming_back(live: Live, watch: SourceWatch) -> None:

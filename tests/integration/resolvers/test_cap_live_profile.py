@@ -22,7 +22,7 @@ async def last(stream: Stream) -> list[dict[str, Any]]:
     return [next(iter(answer["data"].values())) for answer in await stream.rest()]
 
 
-async def test_a_merged_away_profile_says_so_and_ends(graph: Graph) -> None:
+async def test_fault_101_a_merged_away_profile_says_so_and_ends(graph: Graph) -> None:
     """Who watches the profile that goes is told into which it went, as that is then, and the stream ends."""
     ana, ann = await graph.profile("Ana"), await graph.profile("Ann")
     stream, _ = await opened(graph, PROFILE, id=ann)
@@ -48,7 +48,7 @@ async def test_the_survivor_is_told_and_goes_on(graph: Graph) -> None:
     assert after["updated"] == {"id": ana, "firstName": "Ada"}
 
 
-async def test_a_timeline_is_told_of_the_merge_too(graph: Graph) -> None:
+async def test_fault_101_a_timeline_is_told_of_the_merge_too(graph: Graph) -> None:
     """Both timelines say ProfileMerged: the one that went ends, the other goes on."""
     ana, ann = await graph.profile("Ana"), await graph.profile("Ann")
     gone, _ = await opened(graph, TIMELINE, id=ann)
@@ -89,7 +89,7 @@ async def test_who_comes_back_after_the_merge(graph: Graph) -> None:
     assert seen(again) == [("StreamReady", 3), ("ProfileMerged", 3)]
 
 
-async def test_a_merge_that_was_taken_back(graph: Graph) -> None:
+async def test_fault_101_a_merge_that_was_taken_back(graph: Graph) -> None:
     """Who was away during a merge and its undoing finds the profile as it is, alive; the stream does not end."""
     ana, ann = await graph.profile("Ana"), await graph.profile("Ann")
     stream, ready = await opened(graph, PROFILE, id=ann)
@@ -119,7 +119,7 @@ async def test_merged_again_after_that(graph: Graph) -> None:
     assert (events[1]["merge"]["id"], events[1]["profile"]["id"]) == (merge, eve)
 
 
-async def test_an_erasure_ends_the_stream(graph: Graph) -> None:
+async def test_fault_101_an_erasure_ends_the_stream(graph: Graph) -> None:
     """Who watches a person who is erased is told so and nothing else: the state says it, the timeline just ends."""
     ana = await graph.profile("Ana")
     state, _ = await opened(graph, PROFILE, id=ana)

@@ -1,6 +1,6 @@
 """Merge, then unmerge: the identity on everything, for random people; and in between nothing is lost.
 
-`GATEWAY_MERGE_EXAMPLES` sets how many random worlds are tried (30 without it).
+`MERGE_EXAMPLES` sets how many random worlds are tried (30 without it).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__: list[str] = []
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-EXAMPLES = int(os.environ.get("GATEWAY_MERGE_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("MERGE_EXAMPLES", "30"))
 LOGS = {"stream_head", "change_log", "merge", "merge_journal", "idempotency", "ingest_message"}
 NAMES = ["Ana", "Anna", "Anne", None]
 NULL = orjson.Fragment(b"null")

@@ -224,7 +224,9 @@ async def test_stream_cursor_is_the_position_read(graph: Graph) -> None:
     (profile_id,) = parse_id(ana, "prf")
     stream = StreamKey(graph.agent.workspace_id, profile_id)
     cursors = graph.runtime.services.hub.cursors
-    epoch = await graph.runtime.database.fetchval("SELECT epoch FROM stream_head WHERE stream_id = $1", profile_id)
+    epoch = await graph.runtime.database.fetchval(
+        "SELECT incarnated(epoch, incarnation()) FROM stream_head WHERE stream_id = $1", profile_id
+    )
     query = "query ($id: ID!) { profile(by: {id: $id}) { streamCursor timeline { streamCursor } } }"
     for seq in (1, 2, 3):
         shown = await graph.data(query, {"id": ana})

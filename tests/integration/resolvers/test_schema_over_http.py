@@ -39,7 +39,6 @@ BODIES: dict[str, bytes] = {
     "a string": b'"x"',
     "null": b"null",
     "an empty list": b"[]",
-    "a batch": b'[{"query": "{ viewer { scopes } }"}]',
     "no query": b"{}",
     "a query that is null": b'{"query": null}',
     "a query that is a number": b'{"query": 5}',
@@ -48,6 +47,11 @@ BODIES: dict[str, bytes] = {
     "variables that are a string": b'{"query": "{ viewer { scopes } }", "variables": "{}"}',
     "extensions that are a list": b'{"query": "{ viewer { scopes } }", "extensions": []}',
     "a name that is a number": b'{"query": "{ viewer { scopes } }", "operationName": 5}',
+    "a batch of one": b'[{"query": "{ viewer { scopes } }"}]',
+    "a batch of eleven": b"[" + b'{"query": "{ viewer { scopes } }"},' * 10 + b'{"query": "{ viewer { scopes } }"}]',
+    "a batch of numbers": b"[1" + b",1" * 10_000 + b"]",
+    "query twice": b'{"query": "{ viewer { scopes } }", "query": "{ viewer { actor { id } } }"}',
+    "a variable twice": b'{"query": "{ viewer { scopes } }", "variables": {"a": 1, "a": 2}}',
     "half an object": b'{"query": "{ viewer',
     "two objects": b'{"query": "{ viewer { scopes } }"} {}',
     "invalid UTF-8": b'{"query": "\xff\xfe{ viewer { scopes } }"}',
@@ -64,7 +68,7 @@ BODIES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("accept", ["application/json", RESPONSE])
-async def test_1_to_4_bodies_that_are_no_request(http: Http, accept: str) -> None:
+async def test_fault_001_002_003_004_005_012_bodies_that_are_no_request(http: Http, accept: str) -> None:
     """A body that is not one JSON object with a query in it is 400 BAD_REQUEST, whatever else it is."""
     for name, body in BODIES.items():
         response = await http.post(body, accept=accept)
@@ -80,7 +84,7 @@ async def test_large_integers_are_numbers(http: Http) -> None:
     assert error_of(response)["extensions"] == {"code": "BAD_USER_INPUT", "argument": "first"}
 
 
-async def test_6_size(http: Http) -> None:
+async def test_fault_006_size(http: Http) -> None:
     """A body of 256 KiB is read, one of 300 KB is 413."""
     whole = json.dumps({"query": VIEWER, "variables": {"x": ""}}).encode()
     padded = whole.replace(b'""', b'"' + b"x" * (256 * 1024 - len(whole)) + b'"')
@@ -95,7 +99,7 @@ async def test_6_size(http: Http) -> None:
 @pytest.mark.parametrize(
     "kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/graphql"]
 )
-async def test_9_content_types(http: Http, kind: str) -> None:
+async def test_fault_009_content_types(http: Http, kind: str) -> None:
     """Anything but application/json is 415 and never executed, so that no form of another site can send a mutation."""
     before = await http.graph.contents()
     response = await http.post({"query": 'mutation { createProfile(input: {firstName: "A"}) { profile { id } } }'}, content_type=kind)
@@ -104,7 +108,7 @@ async def test_9_content_types(http: Http, kind: str) -> None:
     assert await http.graph.contents() == before
 
 
-async def test_7_compressed(http: Http) -> None:
+async def test_fault_007_compressed(http: Http) -> None:
     """A compressed request is 415; `identity` and a charset are fine."""
     response = await http.post({"query": VIEWER}, content_encoding="gzip")
     plain = await http.post({"query": VIEWER}, content_encoding="identity", content_type="application/json; charset=utf-8")
@@ -151,14 +155,18 @@ async def test_a_token_of_another_key(http: Http, tmp_path: Any) -> None:
     assert response.status_code == 401
 
 
-async def test_11_subscriptions_and_get(http: Http) -> None:
-    """A subscription over plain HTTP is 400, and GET is not allowed at all."""
+async def test_subscriptions_and_get(http: Http) -> None:
+    """A subscription for who takes no events is 400; a query by GET is answered with its parameters, one that any page could send is not."""
     subscription = f'subscription {{ profileEvents(profileId: "{make_id("prf", uuid7())}") {{ __typename }} }}'
     response = await http.ask(subscription)
-    got = await http.client.get("/graphql", params={"query": VIEWER})
-
     assert (response.status_code, error_of(response)["extensions"]["code"]) == (400, "BAD_REQUEST")
-    assert got.status_code == 405
+    query = "query ($by: ProfileRef!) { profile(by: $by) { firstName } }"
+    ana = await http.graph.profile()
+    asked = {"query": query, "variables": json.dumps({"by": {"id": ana}}), "operationName": ""}
+    credential = {"authorization": f"Bearer {http.graph.token(http.graph.agent)}"}
+    got = await http.client.get("/graphql", params=asked, headers=credential)
+    assert (got.status_code, got.json()) == (200, {"data": {"profile": {"firstName": "Ana"}}})
+    assert (await http.client.get("/graphql", params=asked)).status_code == 400
 
 
 async def test_statuses(http: Http) -> None:

@@ -202,7 +202,7 @@ async def test_resuming_a_state_stream(graph: Graph) -> None:
 
 
 @BOTH
-async def test_query_then_subscribe_has_no_hole(graph: Graph, query: str) -> None:
+async def test_fault_096_query_then_subscribe_has_no_hole(graph: Graph, query: str) -> None:
     """What is committed between the query and the subscription is delivered, because the query said where the stream stood."""
     ana = await graph.profile()
     shown = await graph.data(
@@ -239,7 +239,9 @@ async def test_a_gap_is_told(graph: Graph, query: str, epoch: str, step: int, re
     """A cursor ahead of the log, or from another history, is answered by a gap at the present head, and the stream goes on from there."""
     ana = await graph.profile()
     (profile_id,) = parse_id(ana, "prf")
-    row = await graph.runtime.database.fetchrow("SELECT epoch, head FROM stream_head WHERE stream_id = $1", profile_id)
+    row = await graph.runtime.database.fetchrow(
+        "SELECT incarnated(epoch, incarnation()) AS epoch, head FROM stream_head WHERE stream_id = $1", profile_id
+    )
     assert row is not None
     position = Position(row["epoch"] if epoch == "own" else uuid7(), row["head"] + step)
     after = graph.runtime.services.hub.cursors.encode(StreamKey(graph.agent.workspace_id, profile_id), position)

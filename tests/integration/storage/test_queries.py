@@ -6,7 +6,7 @@ import re
 
 import asyncpg
 
-from gateway.storage.database import connect
+from gateway.storage.database import _only_reads, connect
 from gateway.storage.queries import SQL
 
 __all__: list[str] = []
@@ -35,6 +35,30 @@ def test_no_statement_reads_past_its_workspace() -> None:
     """Every statement names the workspace, except those that find or make one, or look after tables as a whole."""
     free = {name for name, sql in SQL.items() if "workspace_id" not in sql}
 
-    upkeep = {"ensure_partitions", "retire_activities", "expire_idempotency", "expire_messages", "expire_files", "expire_presence"}
-    process = {"upkeep_turn", "take_time", "allow_redaction", "gateway_transactions", "seconds_to_next_privacy_job"}
-    assert free <= {"workspace_by_key", "ensure_workspace"} | upkeep | process
+    upkeep = {
+        "ensure_partitions",
+        "retire_activities",
+        "retire_changes",
+        "change_days_before",
+        "change_log_turn",
+        "expire_idempotency",
+        "expire_messages",
+        "expire_files",
+        "expire_presence",
+    }
+    process = {"upkeep_turn", "take_time", "allow_redaction", "gateway_transactions", "seconds_to_next_privacy_job", "feed_held_up"}
+    server = {"server_incarnation", "server_standing", "server_session"}
+    assert free <= {"workspace_by_key", "ensure_workspace"} | upkeep | process | server
+
+
+async def test_what_is_asked_again_only_reads(dsn: str) -> None:
+    """A statement that is repeated when its connection is lost changes nothing: no word of a change, and no function of ours that may make one."""
+    connection = await connect(dsn)
+    rows = await connection.fetch("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND provolatile = 'v'")
+    volatile = re.compile(rf"\b({'|'.join(row['proname'] for row in rows)})\(")
+    reads = {name for name, sql in SQL.items() if _only_reads(sql)}
+    await connection.close()
+
+    assert {name for name in reads if volatile.search(SQL[name])} == set()
+    assert {"profiles_by_id", "read_changes", "stream_heads", "server_standing"} <= reads
+    assert not {"insert_profiles", "append_changes", "view_profile", "ensure_partitions", "upkeep_turn"} & reads

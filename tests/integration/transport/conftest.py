@@ -130,7 +130,7 @@ async def _ingest(database: Database, tmp_path: Path) -> AsyncIterator[Ingest]:
     workspaces = Workspaces(database)
     workspace = await workspaces.ensure("demo", "Demo")
     key = await keyring.create("demo", KeyKind.WRITE)
-    hub = Hub(database, Bus(None), StreamCursors(Sealer([development.secret]), await database.incarnation()), poll_interval=1.0)
+    hub = Hub(database, Bus(None), StreamCursors(Sealer([development.secret])), poll_interval=1.0)
     await hub.start()
     tracking = Tracking(Gate(development.verifier(), keyring, workspaces), Writer(database, hub), "GB")
     app = Starlette(routes=tracking.routes())

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import httpx2
@@ -26,7 +25,7 @@ from gateway.live.changelog import append
 from gateway.model.change import Change, ChangeKind, StreamKey
 from gateway.model.ids import make_id, uuid7
 from gateway.model.sealed import Sealer
-from gateway.records.feed import FeedPosition, seal_position
+from gateway.records.feed import current_position, seal_position
 from gateway.storage.database import columns, connect
 from gateway.storage.queries import SQL
 from gateway.transport.history import History
@@ -44,7 +43,6 @@ class Warehouse:
     ingest: Ingest
     token: str
     sealer: Sealer
-    incarnation: tuple[int, int]
 
     async def get(self, token: str | None = None, **parameters: Any) -> httpx2.Response:
         """A page as it is answered; an empty token sends none."""
@@ -70,11 +68,11 @@ async def _warehouse(ingest: Ingest, tmp_path: Path) -> AsyncIterator[Warehouse]
     """The endpoint beside the tracking API."""
     development = DevelopmentKeys.open(tmp_path)
     gate = Gate(development.verifier(), ingest.keyring, Workspaces(ingest.database))
-    sealer, incarnation = Sealer([development.secret]), await ingest.database.incarnation()
-    app = Starlette(routes=History(gate, ingest.database, sealer, lambda: incarnation).routes())
+    sealer = Sealer([development.secret])
+    app = Starlette(routes=History(gate, ingest.database, sealer).routes())
     token = await ingest.keyring.create("demo", KeyKind.PARTNER)
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://gateway") as client:
-        yield Warehouse(client, ingest, token, sealer, incarnation)
+        yield Warehouse(client, ingest, token, sealer)
 
 
 class TestPages:
@@ -251,11 +249,8 @@ async def test_bad_parameters(warehouse: Warehouse, parameters: dict[str, Any]) 
 
 async def test_a_cursor_beyond_the_log(warehouse: Warehouse) -> None:
     """A cursor from before the oldest day of the log, and one from before a restore, are gone; the reader copies anew."""
-    long_ago = FeedPosition(3, UUID(int=0), 0, datetime.now(UTC) - timedelta(days=30))
     workspace = warehouse.ingest.workspace
-    for cursor in (
-        seal_position(warehouse.sealer, workspace, warehouse.incarnation, long_ago),
-        seal_position(warehouse.sealer, workspace, (1, 1), long_ago),
-    ):
-        response = await warehouse.get(after=cursor)
+    here, _ = await current_position(warehouse.ingest.database, workspace)
+    for gone in (replace(here, at=datetime.now(UTC) - timedelta(days=30)), replace(here, incarnation=b"r" * 16)):
+        response = await warehouse.get(after=seal_position(warehouse.sealer, workspace, gone))
         assert (response.status_code, response.json()["error"]["code"]) == (410, "CURSOR_INVALID")

@@ -13,11 +13,13 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -25,14 +27,20 @@ from websockets.typing import Origin, Subprotocol
 
 from gateway.engine.request import Request
 from gateway.errors import Forbidden, Unauthenticated
-from gateway.transport.ws.connection import Wiring
+from gateway.transport.admission import Admission, AdmissionLimits
 from gateway.transport.ws.endpoint import GraphQLWebSocket
+from gateway.transport.ws.handover import Handover
 from gateway.transport.ws.limits import Limits
+from gateway.transport.ws.wire import Wire
+from gateway.transport.ws.wiring import Wiring
 
 __all__: list[str] = []
 
+WORKSPACE = UUID(int=1)
 SECONDS = 5.0
 """Deadline of every wait; nothing here takes so long unless it is broken."""
+
+PLENTY = AdmissionLimits(sockets=10**6, sockets_per_workspace=10**6, sockets_per_subject=10**6, upgrades_per_second=10**6)
 
 
 async def until(fact: Callable[[], object]) -> None:
@@ -58,13 +66,14 @@ class SmallEngine:
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     log: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     principal: Any = None
+    session: Any = None
     open: int = 0
     pulled: int = 0
 
-    def context_for(self, principal: Any) -> str:
+    def context_for(self, session: Any) -> str:
         """Remember who asks."""
-        self.principal = principal
-        return type(principal).__name__
+        self.session, self.principal = session, session.principal
+        return type(self.principal).__name__
 
     def prepare(self, request: Request) -> Prepared:
         """Refuse `bad …`; break on `crash …`."""
@@ -117,6 +126,11 @@ class SmallEngine:
                     while True:
                         self.pulled += 1
                         yield {"data": {"n": self.pulled}}
+                case "polite":
+                    left = asyncio.Event()
+                    self.session.on_leave(left.set)
+                    await left.wait()
+                    yield {"data": {"goAway": self.session.departure.reason}}
                 case "silent" | "careful":
                     await asyncio.Event().wait()
                 case "careful-refusal":
@@ -147,6 +161,8 @@ class SmallEngine:
 class Somebody:
     """A principal; a test may move its expiry, as a wall clock that jumps would."""
 
+    workspace_id: UUID = WORKSPACE
+    subject: str = "someone"
     expires_at: datetime | None = None
 
 
@@ -253,7 +269,7 @@ class SocketServer:
 
     async def reader_gone(self) -> None:
         """Wait until no socket is read any more."""
-        await until(lambda: not any("_read" in repr(task.get_coro()) for task in self.tasks()))
+        await until(lambda: all(connection._over for connection in self.endpoint.connections._open))  # type: ignore[attr-defined]
 
     def tasks(self) -> set[asyncio.Task[Any]]:
         """The tasks that were not there before the first socket."""
@@ -264,42 +280,51 @@ StartServer = Callable[..., Awaitable[SocketServer]]
 
 
 async def authenticate(token: str | None) -> Somebody:
-    """`someone` is known for ever, `brief` for 0.3 s, `hangs` never gets an answer, `breaks` finds the directory down."""
+    """`someone` is known for ever, as is `agent…`, `brief` for 0.3 s, `hangs` never gets an answer, `breaks` finds the directory down."""
     match token:
         case "someone":
             return Somebody()
         case "brief":
-            return Somebody(datetime.now(UTC) + timedelta(seconds=0.3))
+            return Somebody(expires_at=datetime.now(UTC) + timedelta(seconds=0.3))
         case "hangs":
             await asyncio.Event().wait()
         case "breaks":
             raise RuntimeError("secret in authentication")
+    if token is not None and token.startswith("agent"):
+        return Somebody(subject=token)
     raise Unauthenticated
 
 
 @pytest.fixture(name="socket_server")
 async def _socket_server() -> AsyncIterator[StartServer]:
-    """Starts a server; keyword arguments beyond the named ones are `Limits`."""
+    """Starts a server; `frames`: the burst of frames; keyword arguments beyond the named ones are `Limits`."""
     async with AsyncExitStack() as cleanup:
 
-        async def start(*, allowed_origins: Sequence[str] = (), ws_max_size: int = 16 << 20, **limits: Any) -> SocketServer:
+        async def start(
+            *,
+            allowed_origins: Sequence[str] = (),
+            ws_max_size: int = 16 << 20,
+            admission: AdmissionLimits = PLENTY,
+            frames: int | None = None,
+            **limits: Any,
+        ) -> SocketServer:
             engine = SmallEngine()
             wiring = Wiring(
                 engine=engine,
                 authenticate=authenticate,
-                context_for=lambda session: engine.context_for(session.principal),
+                context_for=engine.context_for,
                 encode=lambda message: orjson.dumps(message).decode(),
                 limits=Limits(**limits),
             )
-            endpoint = GraphQLWebSocket(wiring, allowed_origins=allowed_origins)
-            app = Starlette(routes=[WebSocketRoute("/graphql", endpoint)])
+            endpoint = GraphQLWebSocket(wiring, allowed_origins=allowed_origins, admission=Admission(admission))
+            app = Starlette(routes=[WebSocketRoute("/graphql", endpoint)], middleware=[Middleware(Handover)])
             listener = socket.create_server(("127.0.0.1", 0))
             address = listener.getsockname()
             config = uvicorn.Config(
                 app,
                 lifespan="off",
                 log_config=None,
-                ws="websockets-sansio",
+                ws=Wire if frames is None else type("Wire", (Wire,), {"burst": frames}),
                 ws_max_size=ws_max_size,
                 ws_ping_interval=None,
                 ws_per_message_deflate=False,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,13 +38,13 @@ class TestAuthentication:
 
         assert await client.close_code() == (4403, "Forbidden")
 
-    async def test_52_no_init(self, socket_server: Any) -> None:
+    async def test_fault_052_no_init(self, socket_server: Any) -> None:
         """A socket without init closes with 4408."""
         client = await (await socket_server(init_timeout=0.05)).connect()
 
         assert await client.close_code() == (4408, "Connection initialisation timeout")
 
-    async def test_53_hanging_authentication(self, socket_server: Any) -> None:
+    async def test_fault_053_hanging_authentication(self, socket_server: Any) -> None:
         """Authentication that hangs is cancelled and closes with 4403."""
         server = await socket_server(auth_timeout=0.1)
         client = await server.connect()
@@ -55,7 +53,7 @@ class TestAuthentication:
         assert await client.close_code() == (4403, "Forbidden")
         await server.quiet()
 
-    async def test_54_double_init(self, socket_server: Any) -> None:
+    async def test_fault_054_double_init(self, socket_server: Any) -> None:
         """A second init closes with 4429, pending or acknowledged."""
         server = await socket_server()
         pending, acknowledged = await server.connect(), await server.ready()
@@ -66,7 +64,7 @@ class TestAuthentication:
         assert await pending.close_code() == (4429, "Too many initialisation requests")
         assert await acknowledged.close_code() == (4429, "Too many initialisation requests")
 
-    async def test_55_subscribe_too_early(self, socket_server: Any) -> None:
+    async def test_fault_055_subscribe_too_early(self, socket_server: Any) -> None:
         """A subscribe before init or before the acknowledgement closes with 4401."""
         server = await socket_server()
         early, pending = await server.connect(), await server.connect()
@@ -98,7 +96,7 @@ class TestAuthentication:
 
         assert (await client.receive())["type"] == "next"
 
-    async def test_151_wall_clock_jumps(self, socket_server: Any) -> None:
+    async def test_fault_151_wall_clock_jumps(self, socket_server: Any) -> None:
         """A token that expired by the wall clock, which the timer did not see, lets no further event out."""
         server = await socket_server()
         client = await server.ready()
@@ -154,7 +152,7 @@ class TestOperations:
             ("query unencodable-errors", "INTERNAL"),
         ],
     )
-    async def test_57_bad_operation(self, socket_server: Any, query: str, code: str) -> None:
+    async def test_fault_057_bad_operation(self, socket_server: Any, query: str, code: str) -> None:
         """A bad operation gets one `error` under its id, without internal text; the other stream and the socket live on."""
         server = await socket_server()
         client = await server.ready()
@@ -180,7 +178,7 @@ class TestOperations:
             assert "secret" not in str(error)
         await client.nothing_pending()
 
-    async def test_56_duplicate_id(self, socket_server: Any) -> None:
+    async def test_fault_056_duplicate_id(self, socket_server: Any) -> None:
         """A duplicate id closes with 4409, streams and slow queries alike; after complete it may be used again."""
         server = await socket_server()
         for query in ("subscription silent", "query slow"):
@@ -191,7 +189,7 @@ class TestOperations:
             await client.subscribe("1", "query ok")
             assert await client.close_code() == (4409, "Subscriber for 1 already exists")
 
-    async def test_63_complete(self, socket_server: Any) -> None:
+    async def test_fault_063_complete(self, socket_server: Any) -> None:
         """A client's complete closes the generator; nothing more comes for the id, and a second or unknown complete is ignored."""
         server = await socket_server()
         client = await server.ready()
@@ -207,7 +205,7 @@ class TestOperations:
 
         await client.nothing_pending()
 
-    async def test_63_complete_a_query(self, socket_server: Any) -> None:
+    async def test_fault_063_complete_a_query(self, socket_server: Any) -> None:
         """A query that was completed before it resolved sends nothing."""
         server = await socket_server()
         client = await server.ready()
@@ -217,7 +215,7 @@ class TestOperations:
 
         await client.nothing_pending()
 
-    async def test_60_limit(self, socket_server: Any) -> None:
+    async def test_fault_060_limit(self, socket_server: Any) -> None:
         """The operation beyond the limit gets SUBSCRIPTION_LIMIT, and the socket lives."""
         client = await (await socket_server(operations=2)).ready()
         for number in range(3):
@@ -227,7 +225,7 @@ class TestOperations:
         assert (error["id"], error["payload"][0]["extensions"]["code"]) == ("2", "SUBSCRIPTION_LIMIT")
         await client.nothing_pending()
 
-    async def test_61_flood(self, socket_server: Any) -> None:
+    async def test_fault_061_flood(self, socket_server: Any) -> None:
         """A flood of subscribes is answered with RATE_LIMITED, then closed with 1008."""
         client = await (await socket_server(burst=5)).ready()
         for number in range(30):
@@ -236,134 +234,3 @@ class TestOperations:
 
         assert {answer["payload"][0]["extensions"]["code"] for answer in answers} == {"RATE_LIMITED"}
         assert await client.close_code() == (1008, "Rate limit exceeded")
-
-
-class TestPressure:
-    """Slow clients and busy streams."""
-
-    async def test_back_pressure(self, socket_server: Any) -> None:
-        """A stream whose client does not read is not pulled beyond what the transport takes, and goes on when it reads again."""
-        server = await socket_server()
-        client = await server.ready()
-        client.connection.transport.pause_reading()
-        await client.subscribe("1", "subscription flood")
-        pulled = await server.engine.stalled()
-
-        assert pulled < 500  # 30 MB; the rest is in the buffers of two kernels
-        client.connection.transport.resume_reading()
-        numbers = [(await client.receive())["payload"]["data"]["n"] for _ in range(pulled + 50)]
-        assert numbers == list(range(1, pulled + 51))
-
-    async def test_busy_stream_shares(self, socket_server: Any) -> None:
-        """A stream that always has its next event keeps neither another operation nor a complete from being served."""
-        server = await socket_server()
-        client = await server.ready()
-        await client.subscribe("1", "subscription busy")
-        await client.subscribe("2", "query ok")
-        while (await client.receive())["id"] != "2":
-            pass
-        assert server.engine.pulled < 1000
-        await client.complete("1")
-        await server.engine.closed("busy")
-
-    async def test_65_client_that_never_reads(self, socket_server: Any) -> None:
-        """A client that takes nothing for `send_timeout` is dropped and its streams are closed."""
-        server = await socket_server(send_timeout=0.3)
-        client = await server.ready()
-        client.connection.transport.pause_reading()
-        await client.subscribe("1", "subscription flood")
-        await server.engine.closed("flood")
-        await server.until(lambda: not len(server.endpoint.connections))
-        client.connection.transport.abort()
-
-    async def test_ping_and_deaf_client(self, socket_server: Any) -> None:
-        """The server pings; a client that does not answer is closed with 1001."""
-        server = await socket_server(ping_interval=0.05, pong_timeout=0.1)
-        client = await server.ready()
-        await client.subscribe("1", "subscription silent")
-
-        assert await client.receive() == {"type": "ping"}
-        assert await client.close_code() == (1001, "Ping timeout")
-
-    async def test_pong_keeps_alive(self, socket_server: Any) -> None:
-        """A client that answers pings stays."""
-        server = await socket_server(ping_interval=0.02, pong_timeout=0.5)
-        client = await server.ready()
-        await client.subscribe("1", "subscription silent")
-        for _ in range(20):
-            assert await client.receive() == {"type": "ping"}
-            await client.send({"type": "pong"})
-
-    async def test_idle(self, socket_server: Any) -> None:
-        """A socket without an operation closes with 1001 after the idle time."""
-        client = await (await socket_server(idle_timeout=0.05)).ready()
-
-        assert await client.close_code() == (1001, "Idle")
-
-
-class TestEnd:
-    """What is left when a socket ends."""
-
-    async def test_client_closes(self, socket_server: Any) -> None:
-        """When the client closes, every stream and query is cancelled, every generator closed, no task left."""
-        server = await socket_server()
-        client = await server.ready()
-        for number, query in enumerate(["subscription silent", "subscription gated", "query slow", "mutation slow"]):
-            await client.subscribe(str(number), query)
-        await client.nothing_pending()
-        assert server.engine.open == 2
-        await client.connection.close()
-        await server.quiet()
-
-        assert server.engine.open == 0
-        assert server.tasks() == set()
-
-    @pytest.mark.parametrize("how", ["careful", "careful-refusal"])
-    async def test_cleanup_is_not_cut_short(self, socket_server: Any, how: str) -> None:
-        """A stream that is closing, by a complete or by itself, is awaited and not cancelled when the socket ends."""
-        server = await socket_server()
-        client = await server.ready()
-        await client.subscribe("1", f"subscription {how}")
-        if how == "careful":
-            await client.nothing_pending()
-            await client.complete("1")
-            await client.nothing_pending()
-        else:
-            assert (await client.receive())["type"] == "error"
-        await client.connection.close()
-        await server.reader_gone()
-        assert (server.engine.open, len(server.endpoint.connections)) == (1, 1)
-        server.engine.gate.release()
-        await server.engine.closed(how)
-        await server.quiet()
-
-        assert server.engine.open == 0
-
-    async def test_64_cut_right_after_subscribe(self, socket_server: Any) -> None:
-        """100 sockets reset right after their subscribe leave no stream, no socket and no task."""
-        server = await socket_server()
-        for _ in range(100):
-            client = await server.ready()
-            await client.subscribe("1", "subscription silent")
-            client.connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            client.connection.transport.abort()
-        await server.quiet()
-
-        assert server.engine.open == 0
-        assert server.tasks() == set()
-
-    async def test_1000_rounds(self, socket_server: Any) -> None:
-        """1000 subscribe and complete rounds on one socket leave nothing running on it."""
-        server = await socket_server(burst=10_000)
-        client = await server.ready()
-        await client.nothing_pending()
-        before = server.tasks()
-        for number in range(1000):
-            await client.subscribe(str(number % 7), "subscription gated")
-            if number % 2:
-                server.engine.gate.release()
-                assert (await client.receive())["type"] == "next"
-            await client.complete(str(number % 7))
-            await server.engine.closed("gated") if number % 2 else None
-        await client.nothing_pending()
-        await server.until(lambda: not server.engine.open and server.tasks() == before)

@@ -136,7 +136,7 @@ class TestRefusals:
         ],
         ids=lambda frame: frame[:60],
     )
-    def test_49_to_51_malformed(self, frame: str) -> None:
+    def test_fault_049_050_051_malformed(self, frame: str) -> None:
         """A frame of the wrong shape is refused with a reason that fits a close frame and echoes nothing long."""
         with pytest.raises(BadRequest) as refused:
             parse(frame)
@@ -156,7 +156,7 @@ class TestRefusals:
         ],
         ids=["open", "lists", "objects", "thousand", "big-int", "infinity", "escaped-surrogate", "surrogate"],
     )
-    def test_49_json_bombs(self, frame: str) -> None:
+    def test_fault_049_json_bombs(self, frame: str) -> None:
         """Deep nesting, numbers beyond a double and lone surrogates are refused, not crashed on."""
         with pytest.raises(BadRequest):
             parse(frame)

@@ -25,7 +25,7 @@ POLICY = OriginPolicy(["https://desk.example.com", "http://Localhost:5173", "chr
         (["chrome-extension://abc"], ["gateway.example.com"]),
     ],
 )
-def test_59_permitted(origins: list[str], hosts: list[str]) -> None:
+def test_fault_059_permitted(origins: list[str], hosts: list[str]) -> None:
     """No origin, the same origin and a listed one pass, in whatever spelling of case and default port."""
     assert POLICY.permits(origins, hosts)
 
@@ -54,6 +54,6 @@ def test_59_permitted(origins: list[str], hosts: list[str]) -> None:
         (["https://desk.example.com", "https://evil.example"], ["gateway.example.com"]),
     ],
 )
-def test_59_refused(origins: list[str], hosts: list[str]) -> None:
+def test_fault_059_refused(origins: list[str], hosts: list[str]) -> None:
     """Foreign pages, sandboxed ones, sub-domain and userinfo tricks, other ports and doubled headers do not pass."""
     assert not POLICY.permits(origins, hosts)

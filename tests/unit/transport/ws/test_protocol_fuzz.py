@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from gateway.transport.ws.effects import Authenticate, Close, Effect, Operation, Send, Start, Stop
+from gateway.transport.ws.effects import Authenticate, Close, Effect, Leave, Operation, Send, Start, Stop
 from gateway.transport.ws.limits import Limits
 from gateway.transport.ws.protocol import ServerProtocol, State
 
@@ -27,7 +27,7 @@ ANYTHING = st.one_of(
     JSON.map(json.dumps),
     st.fixed_dictionaries({"type": st.sampled_from(MESSAGE_TYPES)}, optional={"id": IDS | JSON, "payload": JSON}).map(json.dumps),
 )
-LIMITS = Limits(operations=3, messages_per_second=2, burst=6, max_frame=2_000)
+LIMITS = Limits(operations=3, messages_per_second=2, burst=6, max_frame=2_000, max_age=200, farewell=30)
 
 
 class Socket(RuleBasedStateMachine):
@@ -42,6 +42,7 @@ class Socket(RuleBasedStateMachine):
         self.closes = 0
         self.acknowledged = False
         self.authenticating = False
+        self.left = False
         self.live: dict[str, Operation] = {}
         self.running: set[Operation] = set()
 
@@ -52,7 +53,7 @@ class Socket(RuleBasedStateMachine):
             assert self.closes == 0, "nothing follows a close"
             match effect:
                 case Close(code, reason):
-                    assert code in {1001, 1008, 1009, 4400, 4401, 4403, 4408, 4409, 4429}
+                    assert code in {1001, 1008, 1009, 1012, 1013, 4400, 4401, 4403, 4408, 4409, 4429}
                     assert len(reason.encode()) <= 123
                     self.closes += 1
                     self.live.clear()
@@ -66,6 +67,10 @@ class Socket(RuleBasedStateMachine):
                     self.live[operation.id] = operation
                     self.running.add(operation)
                     started.append(operation)
+                case Leave():
+                    assert self.acknowledged
+                    assert not self.left
+                    self.left = True
                 case Stop(operation):
                     assert self.live.pop(operation.id) == operation
                 case Send(message):
@@ -89,6 +94,12 @@ class Socket(RuleBasedStateMachine):
     def authenticate(self, lifetime: float | None) -> None:
         """Authentication succeeds."""
         self.see(self.protocol.authenticated(lifetime, self.now))
+
+    @rule()
+    def refuse(self) -> None:
+        """The client is known and may not come in."""
+        if self.protocol.state is State.AUTHENTICATING:
+            self.see(self.protocol.refused("Too many"))
 
     @rule(target=operations, operation_id=IDS)
     def subscribe(self, operation_id: str) -> object:
