@@ -114,7 +114,8 @@ class Bus:
                 await asyncio.sleep(self._coalesce)  # a batch of changes rings once
             self._due.clear()
             keys, self._pending = list(self._pending), set()
-            if keys and not self._healthy:
+            told = not self._healthy
+            if keys and told:
                 self._tell(keys)  # nobody brings our own rings back to us: wake those who listen here
             messages = [",".join(keys[start : start + MOST_KEYS]) for start in range(0, len(keys), MOST_KEYS)]
             if loop.time() >= self._beat_at:
@@ -123,6 +124,8 @@ class Bus:
             for sent, message in enumerate(messages):
                 if not await self._send(message):  # the rest would only delay the next ones
                     BELL_RINGS_LOST.inc(len(messages) - sent)
+                    if keys and not told:
+                        self._tell(keys)
                     break
 
     async def _send(self, message: str) -> bool:

@@ -8,6 +8,8 @@ and done again it goes on. Nobody who writes waits for longer than a fifth of a 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -16,7 +18,7 @@ import structlog
 
 from gateway.errors import SourceTimeout
 from gateway.observe import RETENTION_ROWS
-from gateway.storage.database import Database
+from gateway.storage.database import Connection, Database
 from gateway.storage.queries import SQL
 
 __all__ = ["retire_changes"]
@@ -26,6 +28,7 @@ _PORTION: Final = 200
 _TRIES: Final = 10
 """How often to try again to lower streams that somebody is writing to, and to have the log to ourselves."""
 _PAUSE: Final = 1.0
+_PATIENCE: Final = 60.0
 _FIRST: Final = UUID(int=0)
 
 log = structlog.get_logger()
@@ -41,29 +44,35 @@ async def retire_changes(database: Database, days: int, *, portion: int = _PORTI
         for turn in range(tries):
             if turn:
                 await asyncio.sleep(pause)
-            lowered = await _lower(database, row["day"], portion)
-            if lowered is None:
-                return gone  # somebody else is at it
-            if lowered and await _drop(database, row["day"]):
-                gone += 1
-                RETENTION_ROWS.labels("change_log_days").inc()
-                break
+            try:
+                if not await _lower(database, row["day"], portion):
+                    continue
+                dropped = await _drop(database, row["day"])
+            except _NotOurTurn:
+                return gone
+            except SourceTimeout:
+                continue  # the log could not be had
+            gone += dropped
+            RETENTION_ROWS.labels("change_log_days").inc(dropped)
+            break
         else:
             log.warning("change_log.not_retired", day=row["day"].isoformat())
             break  # a later day must not go before an earlier one
     return gone
 
 
-async def _lower(database: Database, day: date, portion: int) -> bool | None:
-    """Tell every stream and feed with entries of this day; whether all of them know it now. None: another process is at it."""
+class _NotOurTurn(Exception):
+    """Another process is at it."""
+
+
+async def _lower(database: Database, day: date, portion: int) -> bool:
+    """Tell every stream and feed with entries of this day; whether all of them know it now."""
     workspace = stream = _FIRST
     complete = True
     while True:
-        async with database.transaction() as connection:
+        async with _turn(database) as connection:
             await connection.execute(SQL["take_time"])
-            if not await connection.fetchval(SQL["change_log_turn"]):
-                return None
-            row = await connection.fetchrow(SQL["lower_streams"], day, workspace, stream, portion)
+            row = await connection.fetchrow(SQL["lower_streams"], day, workspace, stream, portion, timeout=_PATIENCE)
         assert row is not None
         complete = complete and row["passed_over"] == 0
         if row["seen"] < portion:
@@ -72,10 +81,20 @@ async def _lower(database: Database, day: date, portion: int) -> bool | None:
 
 
 async def _drop(database: Database, day: date) -> bool:
-    """Drop the day; False when the log could not be had for that."""
-    try:
-        async with database.transaction() as connection:
-            await connection.fetchval(SQL["retire_changes"], day)
-    except SourceTimeout:
-        return False
-    return True
+    """Drop the day; False when it was gone.
+
+    Raises:
+        SourceTimeout: somebody reads or writes the log.
+    """
+    async with _turn(database) as connection:
+        dropped: bool = await connection.fetchval(SQL["retire_changes"], day)
+    return dropped
+
+
+@asynccontextmanager
+async def _turn(database: Database) -> AsyncIterator[Connection]:
+    """A transaction during which no other process retires anything."""
+    async with database.transaction() as connection:
+        if not await connection.fetchval(SQL["change_log_turn"]):
+            raise _NotOurTurn
+        yield connection

@@ -72,4 +72,4 @@ async def test_fault_100_one_hot_profile(live: Live, monkeypatch: pytest.MonkeyP
     assert seen[:100] == [list(range(2, changes + 2))] * 100
     assert all(seqs == sorted(set(seqs)) for seqs in seen[100:])
     assert reads <= changes
-    assert sum(map(len, seen[100:])) <= 900 * reads
+    assert max(map(len, seen[100:])) <= reads + changes // tail_module.BATCH + 1  # what was read at once comes in portions
