@@ -30,6 +30,8 @@ __all__: list[str] = []
 
 COMMAND = Path(sys.executable).with_name("profile-gateway")
 
+pytestmark = pytest.mark.timeout(180)  # three processes start, while others of the suite saturate the machine
+
 
 @pytest.fixture(name="gateway", scope="module")
 def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
