@@ -85,7 +85,10 @@ class Gateway:
         )
         announced: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=self._read, args=(self.process, announced), daemon=True).start()
-        url = announced.get(timeout=_START)
+        try:
+            url = announced.get(timeout=_START)
+        except queue.Empty:
+            raise AssertionError(f"the gateway does not come up; it said: {''.join(self.lines)}") from None
         assert url is not None, "the gateway ended: " + "".join(self.lines)
         self.url, self.port = url, int(url.rpartition(":")[2])
 

@@ -6,6 +6,7 @@ Each test is one scene of the day; they share a gateway, as a day does.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -287,7 +288,7 @@ async def test_a_social_security_number_is_verified_without_being_seen(day: Day)
     screen = day.screen(profile, day.sue)
     assert [one["mask"] for one in screen["identifiers"]] == ["MASKED"]
     assert SSN not in str(screen)
-    assert "1120" not in str(screen)
+    assert "1120" not in re.sub(r"'id': '[^']*'", "", str(screen))  # an id may hold any four digits
     assert [change["action"] for change in screen["changes"]["nodes"]].count("VERIFIED") == 6
 
 
