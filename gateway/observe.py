@@ -146,7 +146,7 @@ def configure_logging(form: Literal["auto", "json", "text"], level: str, worker:
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Log(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Log(sys.stderr))),  # a line at once: workers share the stream
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)

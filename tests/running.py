@@ -23,7 +23,7 @@ import httpx2
 __all__ = ["Gateway", "install_wheel"]
 
 CHECKOUT = Path(__file__).parents[1]
-_START = 100.0
+_START = 60.0
 """Seconds a gateway may take to listen, the first initdb included."""
 
 

@@ -87,3 +87,28 @@ def test_a_log_that_nobody_reads_any_more_is_lost_and_ends_nothing(monkeypatch: 
     finally:
         logging.getLogger().handlers[:] = handlers
         broken.close()
+
+
+def test_a_log_line_is_written_at_once_with_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several workers write to one stream without mixing their lines: each line goes out in one piece, also where nothing is buffered."""
+
+    class Pieces(io.StringIO):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pieces: list[str] = []
+
+        def write(self, text: str) -> int:
+            self.pieces.append(text)
+            return len(text)
+
+    handlers = logging.getLogger().handlers[:]
+    stream = Pieces()
+    monkeypatch.setattr(sys, "stderr", stream)
+    try:
+        observe.configure_logging("json", "info")
+        structlog.get_logger().info("one")
+        logging.getLogger("elsewhere").warning("two")
+    finally:
+        logging.getLogger().handlers[:] = handlers
+    assert [json.loads(piece)["event"] for piece in stream.pieces] == ["one", "two"]
+    assert all(piece.endswith("\n") for piece in stream.pieces)
