@@ -14,6 +14,7 @@ from gateway.auth.principal import Principal
 from gateway.auth.rate import RateLimiter
 from gateway.auth.session import Session
 from gateway.configuration import Configurations
+from gateway.live.flights import Flights
 from gateway.live.hub import Hub
 from gateway.live.presence import Presence
 from gateway.live.sources import SourceWatch
@@ -44,6 +45,7 @@ class Services:
     presence: Presence | None = None
     watch: SourceWatch | None = None
     vault: Vault | None = None
+    flights: Flights = field(default_factory=Flights)
 
 
 class OperationContext:

@@ -6,11 +6,12 @@ merged away or erased. Called by the modules beside it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.auth.principal import Principal
@@ -35,6 +36,7 @@ Place = tuple[str, int, datetime]
 """Cursor, seq and time of an event."""
 Step = Ready | Gap | Still | Update | tuple[Position, Entry]
 S_co = TypeVar("S_co", covariant=True)
+T = TypeVar("T")
 
 
 class Reading(Protocol[S_co]):
@@ -47,7 +49,7 @@ class Reading(Protocol[S_co]):
 class Delivery:
     """One client's way through one stream."""
 
-    __slots__ = ("_alarm", "_allowed", "_seen", "_warned_of", "context", "is_over", "name", "stream")
+    __slots__ = ("_alarm", "_allowed", "_began", "_seen", "_warned_of", "context", "is_over", "name", "stream")
 
     def __init__(self, context: OperationContext, stream: StreamKey, name: str, allowed: Callable[[Principal], bool]) -> None:
         """`name`: of the subscription, in metrics; `allowed`: whether a principal may read on (rights may change while a stream runs)."""
@@ -58,6 +60,7 @@ class Delivery:
         """Whether the last words were said."""
         self._allowed = allowed
         self._alarm = Alarm()
+        self._began = asyncio.get_running_loop().time()
         self._seen: tuple[Position, datetime] | None = None
         self._warned_of: datetime | None = None
 
@@ -70,6 +73,12 @@ class Delivery:
     def place(self, position: Position, at: datetime) -> Place:
         """Where an event stands."""
         return self.context.services.hub.cursors.encode(self.stream, position), position.seq, at
+
+    async def shared(self, position: Position, ref: Hashable, load: Callable[[OperationContext], Coroutine[Any, Any, T]]) -> T:
+        """What an entry is about, read with fresh loaders and once for all subscribers here; `ref` names it, and it is nobody's view of it."""
+        context = self.context
+        key = self.stream, position.epoch, ref
+        return await patiently(lambda: context.services.flights.share(key, position.seq, self._began, lambda: load(context.fork())))
 
     def said(self, step: Step, *events: LiveValue | None) -> Iterator[LiveValue]:
         """What the client is told of a step: that the position is fixed, if that is what it says, then these events.

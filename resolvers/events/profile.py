@@ -60,7 +60,8 @@ async def profile_events(
 
 async def _updated(delivery: Delivery, step: Update) -> LiveValue | None:
     """The profile as it is now; None when it was merged or erased meanwhile: the entry that says so follows."""
-    profile = await delivery.profile(delivery.stream.stream_id)
+    profile_id = delivery.stream.stream_id
+    profile = await delivery.shared(step.position, profile_id, lambda context: context.loaders.profile.load(profile_id))
     if profile is None or profile.redirected_from is not None or profile.status is not ProfileStatus.ACTIVE:
         return None
     return ProfileEvent(*delivery.place(step.position, step.at), profile, list(step.fields), _actor(delivery.context, step.actor_id))

@@ -8,7 +8,7 @@ from uuid import UUID
 from gateway.auth.policy import Action, may
 from gateway.auth.principal import Principal
 from gateway.engine.context import OperationContext
-from gateway.live.feed import Gap, Ready, complete, patiently
+from gateway.live.feed import Gap, Ready, complete
 from gateway.model.activity import ChangeItem, NoteItem, TimelineFilter, TimelineItem, TimelineKind, item_id
 from gateway.model.change import ChangeKind, Entry, Position, StreamKey
 from resolvers.events.delivery import Delivery
@@ -48,18 +48,18 @@ async def _changed(delivery: Delivery, step: tuple[Position, Entry], chosen: Tim
     if entry.kind is ChangeKind.REMOVED and entry.entity_id is not None and entry.entity_source is not None:
         gone = item_id(delivery.stream.stream_id, entry.entity_source, entry.entity_id.hex)
         return RemovedEvent(*delivery.place(position, entry.at), gone)
-    item = await _item(delivery, entry, chosen)
+    item = await _item(delivery, position, entry, chosen)
     return None if item is None else ItemEvent(*delivery.place(position, entry.at), item, entry.is_new)
 
 
-async def _item(delivery: Delivery, entry: Entry, chosen: TimelineFilter) -> TimelineItem | None:
+async def _item(delivery: Delivery, position: Position, entry: Entry, chosen: TimelineFilter) -> TimelineItem | None:
     """The item that an entry is about, when the filter and the viewer's rights of now show it."""
     if entry.entity_id is None or entry.entity_source is None:
         return None
     if entry.kind is ChangeKind.PROFILE and not (chosen.shows_kind(TimelineKind.NOTE) or chosen.shows_kind(TimelineKind.CHANGE)):
         return None  # it can only be a note or an entry of the audit
     ref = delivery.stream.stream_id, entry.entity_source, entry.entity_id.hex
-    item = await patiently(lambda: delivery.context.fork().loaders.item.load(ref))
+    item = await delivery.shared(position, ref, lambda context: context.loaders.item.load(ref))
     return item if item is not None and chosen.matches(item) and _shown_to(delivery.context.principal, item) else None
 
 

@@ -239,10 +239,7 @@ async def test_fault_102_a_right_lost_while_an_event_is_made(graph: Graph, monke
             ours.session.leave(Departure("REVOKED"))
         return made
 
-    from resolvers.events import timeline
-
-    for module in (delivery, timeline):
-        monkeypatch.setattr(module, "patiently", meanwhile)
+    monkeypatch.setattr(delivery, "patiently", meanwhile)
     await renamed(graph, ana, "Ada")
     await graph.happened(ana, {})
     told = [await rest(stream) for stream in (state, items)]
