@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path(".gateway"), description="Where the embedded Postgres and the development keys live.")
     config: Path | None = Field(None, description="TOML file with what an operator decides per workspace (docs/configuration.md).")
+    sources: Path | None = Field(None, description="TOML file with the sources that live elsewhere (docs/sources.md).")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     workers: int = Field(1, ge=1, le=64, description="Processes that answer behind the one port.")

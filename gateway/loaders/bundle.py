@@ -28,6 +28,7 @@ from gateway.sources.contract import (
     ConversationKey,
     LookupKey,
     NoteWindow,
+    Stale,
     TimelineWindow,
     TranscriptKey,
     TranscriptWindow,
@@ -107,7 +108,10 @@ class Loaders:
 
             async def load(ids: Sequence[UUID]) -> Sequence[Sequence[Note] | SourceError]:
                 source = self._registry.notes[0]
-                return await guarded(source.source.key, SourceKind.NOTES, source.notes(self._workspace, ids, window), len(ids))
+                answers: Sequence[Sequence[Note] | Stale[Sequence[Note]] | SourceError] = await guarded(
+                    source.source.key, SourceKind.NOTES, source.notes(self._workspace, ids, window), len(ids)
+                )
+                return [answer.value if isinstance(answer, Stale) else answer for answer in answers]
 
             loader = self._notes[window] = Loader(load)
         return loader

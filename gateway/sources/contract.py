@@ -6,15 +6,16 @@ Owns the Protocols, their keys and windows. Must not say how a source works. Imp
 * A method takes a list of keys and returns a list of the same length in the same order.
 * An element is the answer, or a `SourceError` that concerns this key alone; a raised exception fails every key of the call.
 * A key the source does not know is answered with None or an empty list, never with an error.
+* A source that keeps answers may answer `Stale`, from before it stopped answering; a page of items that ends before its window does is a `Cut`.
 * The workspace is the first wall: no answer ever carries another workspace's data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from gateway.errors import SourceError
@@ -34,11 +35,14 @@ __all__ = [
     "CompanySource",
     "Contacts",
     "ConversationKey",
+    "Cut",
     "IdentitySource",
     "LookupKey",
     "NoteSource",
     "NoteWindow",
+    "ProfileFieldSource",
     "ProfileSource",
+    "Stale",
     "TimelineWindow",
     "TraitSource",
     "TranscriptKey",
@@ -53,6 +57,26 @@ LAST_PLACE: Final = Place(datetime(9999, 12, 31, tzinfo=UTC), "~", "~")
 
 MOST_OWNERS: Final = 5000
 """Profiles with one value that are told; the others are found by another key as well."""
+
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Stale(Generic[T_co]):
+    """An answer from before: it was true at `as_of`, and `error` is why there is no newer one."""
+
+    value: T_co
+    as_of: datetime
+    error: SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Items in reading order up to `place`, behind which the source may hold more than it could be asked for."""
+
+    items: Sequence[TimelineItem]
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +160,15 @@ class ProfileSource(_Described, Protocol):
         """Whether the workspace itself named a source like this (a write key's label)."""
 
 
+class ProfileFieldSource(_Described, Protocol):
+    """Knows fields of profiles that are the gateway's own."""
+
+    async def profile_fields(
+        self, workspace: UUID, ids: Sequence[UUID], wanted: frozenset[str] | None
+    ) -> Sequence[Mapping[str, Any] | Stale[Mapping[str, Any]] | SourceError | None]:
+        """The source's values of `remote.PROFILE_FIELDS` for each profile, without those it does not know; `wanted`: the only ones (None: all)."""
+
+
 class IdentitySource(_Described, Protocol):
     """Knows who is meant by a value."""
 
@@ -163,14 +196,18 @@ class IdentitySource(_Described, Protocol):
 class TraitSource(_Described, Protocol):
     """Knows facts about profiles."""
 
-    async def traits(self, workspace: UUID, ids: Sequence[UUID], keys: Sequence[str] | None) -> Sequence[Sequence[TraitFact] | SourceError]:
+    async def traits(
+        self, workspace: UUID, ids: Sequence[UUID], keys: Sequence[str] | None
+    ) -> Sequence[Sequence[TraitFact] | Stale[Sequence[TraitFact]] | SourceError]:
         """What the source says of each profile; `keys` names the only traits that are wanted (None: all)."""
 
 
 class NoteSource(_Described, Protocol):
     """Knows notes."""
 
-    async def notes(self, workspace: UUID, ids: Sequence[UUID], window: NoteWindow) -> Sequence[Sequence[Note] | SourceError]:
+    async def notes(
+        self, workspace: UUID, ids: Sequence[UUID], window: NoteWindow
+    ) -> Sequence[Sequence[Note] | Stale[Sequence[Note]] | SourceError]:
         """One page of each profile's notes, pinned ones first, newest first."""
 
     async def note_counts(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[int | SourceError]:
@@ -185,7 +222,7 @@ class ActivitySource(_Described, Protocol):
 
     async def activities(
         self, workspace: UUID, ids: Sequence[UUID], window: TimelineWindow
-    ) -> Sequence[Sequence[TimelineItem] | SourceError]:
+    ) -> Sequence[Sequence[TimelineItem] | Cut | Stale[Sequence[TimelineItem] | Cut] | SourceError]:
         """One window of each profile's items, in reading order."""
 
     async def activities_by_id(self, workspace: UUID, refs: Sequence[tuple[UUID, str]]) -> Sequence[TimelineItem | SourceError | None]:
