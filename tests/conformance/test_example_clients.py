@@ -207,14 +207,16 @@ async def test_fault_070_the_examples_miss_nothing_whatever_happens(gateway: Gat
         await all_have(await person.happen())
         assert [line for n, one in enumerate(examples) for line in one.lines[since[n] :] if "offline" in line] == []
 
-        # It is killed, and comes back; it is told to end, and comes back.
-        for end in (gateway.kill, gateway.stop):
+        # It is killed, and comes back; it is told to end, says goodbye, and comes back.
+        for end, goodbye in ((gateway.kill, False), (gateway.stop, True)):
             since = so_far()
             async with person.busy():
                 await asyncio.to_thread(end)
                 await asyncio.to_thread(gateway.start)
                 await all_until("coming back", lambda lines: any(line.get("resumed") for line in lines), since)
             await all_have(await person.happen())
+            for n, one in enumerate(examples):
+                assert any(line.get("__typename") == "StreamGoAway" for line in one.lines[since[n] :]) is goodbye, one.name
 
     for example in examples:
         shown = example.shown()
