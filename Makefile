@@ -13,6 +13,8 @@ READY      := $(VENV)/.ready
 NODE       := tests/conformance/node examples/clients/typescript
 NODE_READY := $(NODE:%=%/node_modules/.ready)
 UV         := uv==0.13.9
+# Three on two cores: many tests wait for processes that start, drain or are frozen.
+TEST_WORKERS ?= 3
 
 # No cache, so that pip leaves nothing in the home directory; npm's goes to build/.
 export PIP_NO_CACHE_DIR := 1
@@ -32,7 +34,7 @@ demo: setup ## Run the gateway with a demo workspace (DEMO_ARGS=… adds options
 
 test: setup $(NODE_READY) ## Run the tests with the coverage floor (TEST_ARGS=… picks tests, without the floor)
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(TEST_ARGS)
+	@$(BIN)/coverage run -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile --no-loadscope-reorder $(TEST_ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report $(if $(strip $(TEST_ARGS)),--fail-under=0)
 

@@ -154,7 +154,7 @@ class TestInside:
         kinds = (Connection, Wire, Session, Seat, OperationContext, Loaders)
         alive = Counter(type(thing).__name__ for thing in gc.get_objects() if type(thing) in kinds)
 
-        assert sum(alive.values()) <= 4, alive  # a cell or two may hold the last of them
+        assert max(alive.values(), default=0) <= 1, alive  # the loop may hold the last of them
         async with client_of(inside.port, inside.tokens[0]) as client:  # and it still serves
             await client.subscribe("1", WATCH, variables={"id": watched})
             assert (await client.event("1"))["__typename"] == "StreamReady"
