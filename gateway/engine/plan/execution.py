@@ -1,0 +1,153 @@
+"""Executing an operation by its plan, with the interface of graphql-core's `execute`.
+
+Owns the choice between the compiled and the reference executor, made before anything runs, and the plans that are kept: what is not compiled goes
+to the reference executor. Called by `gateway.engine.executor`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Iterator
+from inspect import isawaitable
+from typing import Any, cast
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    InlineFragmentNode,
+    SelectionSetNode,
+    VariableNode,
+)
+from graphql.execution import Executor
+from graphql.execution.collect_fields import FragmentDetails
+
+from gateway.engine.plan.levels import Flat, Frame, Levels
+from gateway.engine.plan.replay import replay
+from gateway.engine.plan.source import Written, write
+from gateway.engine.plan.tree import AttributeOf, ObjectPlan, Plan, Unplannable, make_plan
+
+__all__ = ["Compiled", "Plans", "execute", "no_attribute"]
+
+_MOST_PLANS = 1_000
+_MOST_GUARDS = 4
+"""Variables that decide what is selected: each of their combinations is a plan of its own."""
+
+
+def no_attribute(_field: GraphQLField, _name: str) -> str | None:
+    """Every field without a resolver is asked for as graphql-core asks."""
+    return None
+
+
+class Compiled:
+    """A plan and its code."""
+
+    __slots__ = ("plan", "written")
+
+    def __init__(self, plan: Plan, written: Written) -> None:
+        self.plan = plan
+        self.written = written
+
+    def write(self, frame: Frame) -> dict[str, Any]:
+        """The answer, the fast way; raises whatever it meets when a value is not as planned."""
+        return self._level(frame)[0]
+
+    def _level(self, frame: Frame) -> list[dict[str, Any]]:
+        plan: ObjectPlan = frame.plan
+        active = plan.active
+        nexts = [iter(self._flat(frame.children[place])).__next__ for place, field in active if field.is_deep]
+        return self.written.functions[plan.number](frame.objects, *(frame.columns[place] for place, _ in active), *nexts)
+
+    def _flat(self, flat: Flat) -> list[dict[str, Any]]:
+        if len(flat.parts) == 1 and flat.parts[0][1] is None:
+            return self._level(flat.parts[0][0])
+        together: list[Any] = [None] * flat.count
+        for frame, places in flat.parts:
+            assert places is not None
+            for place, written in zip(places, self._level(frame), strict=True):
+                together[place] = written
+        return together
+
+
+class Plans:
+    """The plans of one schema that are kept. `attribute_of`: see `tree.make_plan`."""
+
+    def __init__(self, attribute_of: AttributeOf = no_attribute, most: int = _MOST_PLANS) -> None:
+        self._attribute_of = attribute_of
+        self._most = most
+        self._kept: OrderedDict[tuple[int, str | None, tuple[bool, ...]], tuple[DocumentNode, Compiled | None]] = OrderedDict()
+        self._guards: OrderedDict[tuple[int, str | None], tuple[DocumentNode, tuple[str, ...]]] = OrderedDict()
+
+    def plan(self, document: DocumentNode, executor: Executor[Any]) -> Compiled | None:
+        """The plan of the operation that this executor was built for; None: the reference executor takes it."""
+        name = executor.operation.name.value if executor.operation.name is not None else None
+        guards = self._guards_of(document, name, executor)
+        if len(guards) > _MOST_GUARDS:
+            return None
+        given = executor.variable_values.coerced
+        key = id(document), name, tuple(bool(given.get(guard)) for guard in guards)
+        kept = self._kept.get(key)
+        if kept is None or kept[0] is not document:
+            kept = self._kept[key] = document, self._compile(executor)
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(key)
+        return kept[1]
+
+    def _compile(self, executor: Executor[Any]) -> Compiled | None:
+        try:
+            plan = make_plan(executor.schema, executor.operation, executor.fragments, executor.variable_values, self._attribute_of)
+        except (Unplannable, RecursionError):
+            return None
+        return Compiled(plan, write(plan, executor))
+
+    def _guards_of(self, document: DocumentNode, name: str | None, executor: Executor[Any]) -> tuple[str, ...]:
+        kept = self._guards.get((id(document), name))
+        if kept is None or kept[0] is not document:
+            found = tuple(sorted(set(_guards(executor.operation.selection_set, executor.fragments, set()))))
+            kept = self._guards[id(document), name] = document, found
+            if len(self._guards) > self._most:
+                self._guards.popitem(last=False)
+        return kept[1]
+
+
+def execute(executor: Executor[Any], document: DocumentNode, plans: Plans) -> ExecutionResult | Awaitable[ExecutionResult]:
+    """Execute the operation that `executor` (of graphql-core, `Executor.build`) was built for; the same answer as its own `execute_operation`."""
+    compiled = plans.plan(document, executor) if executor.middleware_manager is None and executor.abort_signal is None else None
+    if compiled is None:
+        return cast("ExecutionResult | Awaitable[ExecutionResult]", executor.execute_operation())
+    levels = Levels(compiled.plan, executor)
+    frame = levels.run(executor.root_value)
+    if isawaitable(frame):
+        return _later(compiled, levels, frame, executor)
+    return _answer(compiled, levels, frame, executor)
+
+
+async def _later(compiled: Compiled, levels: Levels, frame: Awaitable[Frame], executor: Executor[Any]) -> ExecutionResult:
+    answer = _answer(compiled, levels, await frame, executor)
+    return await answer if isawaitable(answer) else answer
+
+
+def _answer(compiled: Compiled, levels: Levels, frame: Frame, executor: Executor[Any]) -> ExecutionResult | Awaitable[ExecutionResult]:
+    if not levels.is_odd:
+        try:
+            return ExecutionResult(compiled.write(frame), None)
+        except Exception:  # noqa: BLE001, S110  # the slow way tells what it is
+            pass
+    return replay(executor, frame)
+
+
+def _guards(selections: SelectionSetNode, fragments: dict[str, FragmentDetails], seen: set[str]) -> Iterator[str]:
+    """The variables of `@skip` and `@include` below a selection."""
+    for one in selections.selections:
+        for directive in one.directives or ():
+            if directive.name.value in {"skip", "include"}:
+                yield from (argument.value.name.value for argument in directive.arguments or () if isinstance(argument.value, VariableNode))
+        if isinstance(one, FieldNode | InlineFragmentNode) and one.selection_set is not None:
+            yield from _guards(one.selection_set, fragments, seen)
+        elif isinstance(one, FragmentSpreadNode) and one.name.value not in seen and one.name.value in fragments:
+            seen.add(one.name.value)
+            yield from _guards(fragments[one.name.value].definition.selection_set, fragments, seen)
