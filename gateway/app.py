@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from gateway.auth.revocation import Revocations
 from gateway.auth.session import Session, Sessions
 from gateway.auth.tokens import TokenVerifier
 from gateway.auth.workspaces import Workspaces
+from gateway.commands.arrivals import Arrivals
 from gateway.commands.facade import Commands
 from gateway.commands.jobs import JobRunner
 from gateway.commands.retention import remove_old
@@ -37,11 +38,14 @@ from gateway.commands.unit import Writer
 from gateway.configuration import Configurations
 from gateway.engine.context import OperationContext, Services
 from gateway.engine.executor import Engine
+from gateway.engine.plan.execution import Plans
 from gateway.errors import ConfigurationError, GatewayError, Overloaded
 from gateway.live.backlog import FeedWatch
 from gateway.live.bells import bell_for
 from gateway.live.bus import Bus
+from gateway.live.healing import Healing
 from gateway.live.hub import Hub
+from gateway.live.polling import Polling
 from gateway.live.position import StreamCursors
 from gateway.live.presence import Presence
 from gateway.live.retirement import retire_changes
@@ -50,7 +54,11 @@ from gateway.model.change import REVOCATIONS
 from gateway.model.sealed import Sealer
 from gateway.observe import configure_logging
 from gateway.settings import Settings
+from gateway.sources.configuration import SourcesFile
+from gateway.sources.definition import Definition
+from gateway.sources.federated import FederatedSource
 from gateway.sources.native import NativeSource
+from gateway.sources.opening import open_sources
 from gateway.sources.registry import BUILT_IN, Registry, describer
 from gateway.storage.database import Database
 from gateway.storage.direct import require_direct
@@ -70,6 +78,7 @@ from gateway.transport.ops import Check, ops_routes
 from gateway.transport.server import Server
 from gateway.transport.tracing import RequestId
 from gateway.transport.tracking import Tracking
+from gateway.transport.webhooks import Webhooks
 from gateway.transport.ws.endpoint import GraphQLWebSocket
 from gateway.transport.ws.handover import Handover
 from gateway.transport.ws.limits import Limits
@@ -97,6 +106,10 @@ class Runtime:
     services: Services
     writer: Writer
     sessions: Sessions
+    federated: Sequence[FederatedSource] = ()
+    """The sources that live elsewhere and are asked."""
+    definitions: Sequence[Definition] = ()
+    """What the file says of them, and of disabled ones."""
 
     def context_for(self, principal: Principal, session: Session | None = None) -> OperationContext:
         """A fresh context; `session`: the socket it is for."""
@@ -111,6 +124,8 @@ async def open_runtime(settings: Settings, *, migrated: bool = False) -> AsyncIt
         ConfigurationError: the settings do not make a gateway; the message says what to do.
     """
     configurations = Configurations.load(settings.config)
+    file = SourcesFile(settings.sources, configurations)
+    definitions = [one.definition for one in file.required()]
     async with AsyncExitStack() as stack:
         if settings.database_url is not None:
             dsn = settings.database_url.get_secret_value()
@@ -130,17 +145,20 @@ async def open_runtime(settings: Settings, *, migrated: bool = False) -> AsyncIt
         stack.push_async_callback(hub.stop)
         described = {source.key: source for source in BUILT_IN}
         native = NativeSource(database, BUILT_IN[0].key, describer(described))
-        registry = Registry.build(native, described=described)
+        federated = await stack.enter_async_context(open_sources(file, database))
+        disabled = [one for one in definitions if one.is_disabled]
+        registry = Registry.build(native, [*federated, *disabled], described)
         writer = Writer(database, hub, configurations)
         vault = Vault(secrets)
-        commands = Commands(writer, BUILT_IN[0], settings.default_region, configurations, vault)
+        commands = Commands(writer, BUILT_IN[0], settings.default_region, configurations, vault, federated)
         revocations = Revocations(database)
         sessions = Sessions(revocations.covers)
         revocations.listen(sessions.disconnect)
         stack.callback(hub.listen(REVOCATIONS, revocations.wake))
         gate = Gate(verifier, KeyRing(database, secrets), Workspaces(database), revocations)
         rates, presence, watch = RateLimiter(settings.operations_per_second), Presence(database, hub), SourceWatch(database, hub)
-        for part in (revocations, presence, watch):
+        elsewhere = Healing(database, hub, federated), Polling(database, hub, federated, Workspaces(database))
+        for part in (revocations, presence, watch, *elsewhere):
             await part.start()
             stack.push_async_callback(part.stop)
         services = Services(
@@ -148,10 +166,13 @@ async def open_runtime(settings: Settings, *, migrated: bool = False) -> AsyncIt
         )
         runner = JobRunner(database, writer, commands.privacy.plans, commands.privacy.asked)
         upkeep = _upkeep(database, configurations, settings.change_log_days)
-        for name, work in (("upkeep", upkeep), ("privacy", runner.run()), ("feed-watch", FeedWatch(database).run())):
+        arrivals = Arrivals(database, commands.bound, commands.privacy.tombstones, commands.adoption, definitions)
+        tasks = {"upkeep": upkeep, "privacy": runner.run(), "feed-watch": FeedWatch(database).run(), "arrivals": arrivals.run()}
+        for name, work in tasks.items():
             stack.push_async_callback(_stopped, asyncio.create_task(work, name=name))
-        engine = Engine(schema.build_schema(), introspection=settings.dev)
-        yield Runtime(database, engine, gate, services, writer, sessions)
+        plans = Plans(schema.attribute_of) if settings.executor == "compiled" else None
+        engine = Engine(schema.build_schema(), introspection=settings.dev, plans=plans)
+        yield Runtime(database, engine, gate, services, writer, sessions, federated, definitions)
 
 
 def create_app(settings: Settings, runtime: Runtime | None = None, *, socket_limits: Limits | None = None) -> Starlette:
@@ -202,10 +223,12 @@ def create_app(settings: Settings, runtime: Runtime | None = None, *, socket_lim
         bound = open_.services.commands.bound
         tombstones = open_.services.commands.privacy.tombstones
         tracking = Tracking(open_.gate, open_.writer, settings.default_region, bound.configurations, bound.vault, tombstones)
+        arrivals = Arrivals(open_.database, bound, tombstones, open_.services.commands.adoption, open_.definitions)
         return [
             Route("/graphql", endpoint),
             WebSocketRoute("/graphql", sockets),
             *tracking.routes(),
+            *Webhooks(open_.definitions, arrivals, Workspaces(open_.database)).routes(),
             *Exports(open_.database, open_.services.sealer).routes(),
             *History(open_.gate, open_.database, open_.services.sealer).routes(),
             *ops_routes(_checks(open_), lambda: connections.closing),

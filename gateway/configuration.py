@@ -276,7 +276,7 @@ def _attributes(table: _Attributes) -> tuple[AttributeDefinition, ...]:
             one.type,
             tuple(one.options) if one.options else None,
             one.group,
-            is_editable=one.editable and one.managed_by is None,
+            is_editable=one.editable,
             managed_by=one.managed_by,
             is_search_key=one.search_key or one.identifier,
             is_identifier=one.identifier,

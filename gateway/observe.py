@@ -35,13 +35,23 @@ __all__ = [
     "LOOP_LAG",
     "OPERATIONS",
     "OPERATION_SECONDS",
+    "PAGES_HEALED",
     "PRIVACY_JOBS",
     "REGISTRY",
     "REQUESTS_REFUSED",
     "RETENTION_ROWS",
     "SOCKETS",
     "SOCKET_CLOSES",
+    "SOURCE_CALLS",
+    "SOURCE_CIRCUIT",
+    "SOURCE_DROPPED",
+    "SOURCE_EVENTS",
+    "SOURCE_POLLS",
+    "SOURCE_RETRIES",
     "SOURCE_SECONDS",
+    "SOURCE_STATES",
+    "SOURCE_UP",
+    "SOURCE_WAITING",
     "STREAMS",
     "configure_logging",
     "exposition",
@@ -54,6 +64,27 @@ OPERATIONS: Final = Counter("gateway_operations", "GraphQL operations answered."
 OPERATION_SECONDS: Final = Histogram("gateway_operation_seconds", "Time of a query or mutation.", ("type",), buckets=_FAST)
 ERRORS: Final = Counter("gateway_errors", "Errors shown to clients.", ("code",))
 SOURCE_SECONDS: Final = Histogram("gateway_source_seconds", "Time of one call of a source.", ("source", "kind"), buckets=_FAST)
+SOURCE_CALLS: Final = Counter("gateway_source_calls", "Calls of a system elsewhere that ended.", ("source", "outcome"))
+SOURCE_RETRIES: Final = Counter("gateway_source_retries", "Calls of a system elsewhere that were made once more.", ("source",))
+SOURCE_CIRCUIT: Final = Gauge(
+    "gateway_source_circuit",
+    "0: the source is asked; 1: it is tried again; 2: it is given a rest.",
+    ("source",),
+    multiprocess_mode="livemax",
+)
+SOURCE_WAITING: Final = Gauge(
+    "gateway_source_waiting", "Calls of a source that wait until another has ended.", ("source",), multiprocess_mode="livesum"
+)
+SOURCE_DROPPED: Final = Counter("gateway_source_records_dropped", "Records of a source that were not used.", ("source", "reason"))
+SOURCE_EVENTS: Final = Counter(
+    "gateway_source_events", "Messages that systems elsewhere sent, by what became of them.", ("source", "outcome")
+)
+SOURCE_POLLS: Final = Counter("gateway_source_polls", "Watched profiles that a source was asked about.", ("source", "outcome"))
+SOURCE_UP: Final = Gauge(
+    "gateway_source_up", "1: the source's last call succeeded; 0: it did not.", ("source",), multiprocess_mode="livemin"
+)
+SOURCE_STATES: Final = Counter("gateway_source_states", "Times a source went into a state, as this process saw it.", ("source", "state"))
+PAGES_HEALED: Final = Counter("gateway_pages_healed", "Open pages that got what they missed while a source failed.", ("source",))
 PRIVACY_JOBS: Final = Counter("gateway_privacy_jobs", "Privacy jobs that ended.", ("action", "state"))
 RETENTION_ROWS: Final = Counter("gateway_retention_rows", "Rows removed because their time was over.", ("table",))
 INGEST_ITEMS: Final = Counter("gateway_ingest_items", "Events of the tracking API.", ("outcome",))

@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     sockets_per_subject: int = Field(10, ge=1, description="The same, of one subject in one process.")
     upgrades_per_second: int = Field(100, ge=1, description="New WebSockets that one process takes per second.")
     change_log_days: int = Field(7, ge=1, le=3650, description="Days that changes are kept for clients that come back.")
+    executor: Literal["compiled", "reference"] = Field(
+        "compiled", description="What executes operations: plans compiled for them (docs/engine.md), or graphql-core for everything."
+    )
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log level shown.")
     drain_seconds: float = Field(

@@ -6,20 +6,28 @@ function (found in `field.extensions["batch"]`) with a whole level. Called by `r
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import strawberry
+from graphql import GraphQLResolveInfo
 from strawberry.dataloader import DataLoader
+from strawberry.types.arguments import convert_arguments
+from strawberry.types.field import StrawberryField
 
 from gateway.engine.context import OperationContext
+from gateway.loaders.ledger import FIELD
+from gateway.loaders.wanted import NEEDS, Needs
 
-__all__ = ["BATCH", "BatchInfo", "Info", "batched"]
+__all__ = ["BATCH", "WAITS", "BatchInfo", "Info", "batched", "in_one_call"]
 
 BATCH = "batch"
 """Where a field's batch function lies in its metadata."""
+WAITS = "waits"
+"""Where a field's metadata says that it waits for other fields."""
 
 Info = strawberry.Info[OperationContext, None]
 
@@ -34,10 +42,17 @@ class BatchInfo:
 Batch = Callable[..., Awaitable[Sequence[Any]]]
 
 
-def batched(*, type: Any, description: str) -> Callable[[Batch], Any]:  # noqa: A002  # the word GraphQL uses
+def batched(
+    *,
+    type: Any,  # noqa: A002  # the word GraphQL uses
+    description: str,
+    needs: Needs | None = None,
+    waits: bool = False,
+) -> Callable[[Batch], Any]:
     """Make a field of `async def field(parents, info: BatchInfo, **arguments) -> Sequence[T | Exception]`.
 
-    One element per parent in order; an exception as an element fails that parent alone.
+    One element per parent in order; an exception as an element fails that parent alone. `needs`: what it takes from sources. `waits`: it waits
+    for other fields (`context.settled`), so none may wait for it.
     """
 
     def decorate(batch: Batch) -> Any:
@@ -47,12 +62,17 @@ def batched(*, type: Any, description: str) -> Callable[[Batch], Any]:  # noqa: 
             context = info.context
             loader = context.batches.get(node)
             if loader is None:
+                path = info._raw_info.path.as_list()  # noqa: SLF001  # likewise
 
                 async def load(parents: list[Any]) -> Sequence[Any]:
+                    FIELD.set(path)
                     return await batch(parents, BatchInfo(context), **arguments)
 
                 loader = context.batches[node] = DataLoader(load, cache=False)
-            return await loader.load(self)
+            answer = cast("asyncio.Future[Any]", loader.load(self))
+            if not waits:
+                context.begun(answer)
+            return await answer
 
         given = inspect.signature(batch).parameters.values()
         own, asked = [*inspect.signature(resolve).parameters.values()][:2]
@@ -62,9 +82,31 @@ def batched(*, type: Any, description: str) -> Callable[[Batch], Any]:  # noqa: 
         resolve.__name__ = batch.__name__
         resolve.__qualname__ = batch.__qualname__
         resolve.__module__ = batch.__module__
-        return strawberry.field(resolver=resolve, graphql_type=type, description=description, metadata={BATCH: batch})
+        metadata = {BATCH: batch, WAITS: waits} if needs is None else {BATCH: batch, WAITS: waits, NEEDS: needs}
+        return strawberry.field(resolver=resolve, graphql_type=type, description=description, metadata=metadata)
 
     return decorate
+
+
+def in_one_call(field: StrawberryField, schema: strawberry.Schema) -> Callable[..., Awaitable[Sequence[Any]]]:
+    """The batch function of a field as a compiled executor calls it: `(parents, info, arguments)`, with arguments as GraphQL has them."""
+    batch, waits = field.metadata[BATCH], field.metadata[WAITS]
+    config, scalars = schema.config, schema.schema_converter.scalar_registry
+
+    async def call(parents: Sequence[Any], info: GraphQLResolveInfo[OperationContext], arguments: dict[str, Any]) -> Sequence[Any]:
+        context = info.context
+        given = convert_arguments(arguments, field.arguments, scalar_registry=scalars, config=config)
+        answered = asyncio.get_running_loop().create_future()
+        if not waits:
+            context.begun(answered)
+        FIELD.set(info.path.as_list())
+        try:
+            return cast("Sequence[Any]", await batch(list(parents), BatchInfo(context), **given))
+        finally:
+            if not answered.done():
+                answered.set_result(None)
+
+    return call
 
 
 _OWN = frozenset({"parents", "info", "return"})

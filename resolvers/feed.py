@@ -38,7 +38,7 @@ async def feed_page(context: OperationContext, after: str | None, first: int) ->
     sealer = context.services.sealer
 
     def actor_of(actor_id: str) -> Actor:
-        source = context.services.registry.described.get(actor_id)
+        source = context.services.registry.seen_by(context.principal.workspace_key).described.get(actor_id)
         if source is not None:
             return Actor(source.key, source.display_name, ActorKind.SOURCE)
         if actor_id == SYSTEM.id:
@@ -58,11 +58,12 @@ async def feed_page(context: OperationContext, after: str | None, first: int) ->
 
 
 async def sources_of(context: OperationContext) -> list[Source]:
-    """The sources that are there for everybody, and those that the workspace's write keys name, as they stand; the highest priority first."""
+    """The sources that are there for the workspace, and those that its write keys name, as they stand; the highest priority first."""
     services, database = context.services, context.services.database
     assert database is not None
-    known = services.registry.known()
+    registry = services.registry.seen_by(context.principal.workspace_key)
+    # Only what is asked has a state; a write key's label may be named like a source of another workspace, of which nothing is told.
+    known = {key: source if services.watch is None else services.watch.present(source) for key, source in registry.known().items()}
     for label in await write_key_labels(database, context.principal.workspace_id):
-        known.setdefault(label, services.registry.labelled(label))
-    standing = [source if services.watch is None else services.watch.present(source) for source in known.values()]
-    return sorted(standing, key=lambda source: (-source.priority, source.key))
+        known.setdefault(label, registry.labelled(label))
+    return sorted(known.values(), key=lambda source: (-source.priority, source.key))

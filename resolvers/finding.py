@@ -22,6 +22,7 @@ from gateway.model.profile import MaskState, MatchedKey, Profile
 from gateway.model.search import NAME, PROFILE_ID, Match
 from gateway.records.keys import attribute_keys
 from gateway.sources.contract import MOST_OWNERS, LookupKey
+from resolvers.adopting import owners_of
 from resolvers.types.contact_point import masked
 
 __all__ = ["Finder", "Given"]
@@ -152,8 +153,7 @@ class Finder:
 
     async def _looked_up(self, values: Sequence[_Value]) -> list[_Hits]:
         """Whom each value finds; all values in one look-up."""
-        keys = list(dict.fromkeys(key for value in values for key in value.keys))
-        answers = dict(zip(keys, await self._context.loaders.lookup.load_many(keys), strict=True))
+        answers = await owners_of(self._context, [key for value in values for key in value.keys])
         found: list[_Hits] = []
         for value in values:
             hits: _Hits = {}

@@ -100,9 +100,10 @@ async def _item(context: OperationContext, text: str) -> Any:
 
 
 async def _source(context: OperationContext, text: str) -> Any:
-    source = await context.services.registry.find(context.principal.workspace_id, text.removeprefix("src_"))
-    watch = context.services.watch
-    return source if source is None or watch is None else watch.present(source)
+    registry, watch = context.services.registry.seen_by(context.principal.workspace_key), context.services.watch
+    source = await registry.find(context.principal.workspace_id, text.removeprefix("src_"))
+    # A label has no state, though a source of another workspace may be named like it.
+    return source if source is None or watch is None or source.key not in registry.known() else watch.present(source)
 
 
 async def _attribute(context: OperationContext, text: str) -> Any:

@@ -10,6 +10,7 @@ import strawberry
 from gateway.auth.policy import Action, may, require
 from gateway.engine.context import OperationContext
 from gateway.errors import BadUserInput
+from gateway.loaders.ledger import FIELD
 from gateway.model import search as search_model
 from gateway.model.ids import parse_id
 from gateway.model.page import PageArgs
@@ -56,6 +57,7 @@ class Query(ContactQueries, AttributeQueries, InsightQueries, MergeQueries, Feed
 
     @strawberry.field(graphql_type=Profile | None, description="One profile; null when there is none, or it is not yours to see.")
     async def profile(self, info: Info, by: Annotated[ProfileRef, strawberry.argument(description="Which one.")]) -> Any:
+        _answering(info)
         if not may(info.context.principal, Action.READ_PROFILE):
             return await _granted_profile(info.context, by)
         key = await find_profile_id(info.context, by)
@@ -66,6 +68,7 @@ class Query(ContactQueries, AttributeQueries, InsightQueries, MergeQueries, Feed
         if not may(info.context.principal, Action.ASSOCIATE_CONTACT):
             require(info.context.principal, Action.READ_PROFILE)
         _at_most(by, "by")
+        _answering(info)
         if not may(info.context.principal, Action.READ_PROFILE):
             return await asyncio.gather(*(_granted_profile(info.context, one) for one in by), return_exceptions=True)
         keys = await find_profile_ids(info.context, by)
@@ -83,6 +86,7 @@ class Query(ContactQueries, AttributeQueries, InsightQueries, MergeQueries, Feed
         first: Annotated[int, strawberry.argument(description="How many, 1 to 100.")] = 20,
         after: Annotated[str | None, strawberry.argument(description="Cursor to go on behind.")] = None,
     ) -> Any:
+        _answering(info)
         return await search_profiles(info.context, keys, operator, text, PageArgs.check(first, after))
 
     @strawberry.field(graphql_type=list[SearchKey], description="Keys that searchProfiles offers, in the order of a drop-down.")
@@ -93,6 +97,11 @@ class Query(ContactQueries, AttributeQueries, InsightQueries, MergeQueries, Feed
     async def company(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id.")]) -> Any:  # noqa: A002
         require(info.context.principal, Action.READ_PROFILE)
         return await info.context.loaders.company.load(parse_id(id, "com")[0])
+
+
+def _answering(info: Info) -> None:
+    """Let whoever is asked on this field's behalf know where it stands in the response."""
+    FIELD.set(info._raw_info.path.as_list())  # noqa: SLF001  # the public Info gives a key of Strawberry's own
 
 
 async def _granted_profile(context: OperationContext, by: ProfileRef) -> Any:

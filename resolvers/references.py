@@ -17,6 +17,7 @@ from gateway.identity import EMAIL, PHONE, normalize_email, normalize_identifier
 from gateway.loaders.contacts import ContactLoaders
 from gateway.model.ids import parse_id
 from gateway.sources.contract import LookupKey
+from resolvers.adopting import owners_of
 from resolvers.contact_view import find_contact
 from resolvers.inputs.profile import ProfileRef
 
@@ -76,8 +77,7 @@ async def find_profile_ids(context: OperationContext, by: list[ProfileRef]) -> l
 
 
 async def _owners(context: OperationContext, targets: Sequence[_Ways]) -> Mapping[LookupKey, Sequence[UUID] | BaseException]:
-    keys = list(dict.fromkeys(key for target in targets for key in target.keys))
-    return dict(zip(keys, await context.loaders.lookup.load_many(keys), strict=True))
+    return await owners_of(context, [key for target in targets for key in target.keys])
 
 
 def _owner(target: _Ways, owners: Mapping[LookupKey, Sequence[UUID] | BaseException], argument: str | None = None) -> UUID | None:

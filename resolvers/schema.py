@@ -1,6 +1,7 @@
 """The schema: Query, Mutation and Subscription assembled, and the table from a value's class to its GraphQL type.
 
-Owns that table, through which interfaces and unions resolve, and the place where batch functions are put for a compiled executor to find.
+Owns that table, through which interfaces and unions resolve, and the places where batch functions are put for a compiled executor to find, and what
+a field needs for `engine.selection`.
 Called by `gateway.app` alone.
 """
 
@@ -10,15 +11,25 @@ from collections.abc import Mapping
 from typing import Any
 
 import strawberry
-from graphql import GraphQLInputObjectType, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, GraphQLUnionType, Undefined
+from graphql import (
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    Undefined,
+)
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.field import StrawberryField
 
+from gateway.loaders.wanted import NEEDS
 from gateway.model import activity, attribute, audit, company, contact, layout, merge, note, profile, source
 from resolvers import payloads
-from resolvers.batching import BATCH
+from resolvers.batching import BATCH, in_one_call
 from resolvers.events import values as events
 from resolvers.mutation import Mutation
+from resolvers.overlay import OVERLAY, overlaying
 from resolvers.query import Query
 from resolvers.subgraph import annotated
 from resolvers.subscription import Subscription
@@ -28,7 +39,7 @@ from resolvers.types.insight import InterestTriggered
 from resolvers.types.node import DuplicateIdentifierError, InputError, StaleVersionError
 from resolvers.types.scalars import SCALARS
 
-__all__ = ["TYPE_OF", "build_schema", "schema_text"]
+__all__ = ["TYPE_OF", "attribute_of", "build_schema", "schema_text"]
 
 TYPE_OF: dict[type, str] = {
     profile.Profile: "Profile",
@@ -105,7 +116,8 @@ def _drop_null_defaults(inputs: Mapping[str, Any]) -> None:
 
 def build_schema() -> GraphQLSchema:
     """The executable schema."""
-    schema: GraphQLSchema = _strawberry_schema()._schema  # noqa: SLF001  # Strawberry keeps the core schema to itself
+    made = _strawberry_schema()
+    schema: GraphQLSchema = made._schema  # noqa: SLF001  # Strawberry keeps the core schema to itself
     for kind in schema.type_map.values():
         definition = kind.extensions.get(_BACKREF)
         if isinstance(kind, GraphQLInputObjectType):
@@ -116,9 +128,21 @@ def build_schema() -> GraphQLSchema:
             kind.is_type_of = None  # values are the model's: the table alone says what they are
             for field in kind.fields.values():
                 made_from = field.extensions.get(_BACKREF)
-                if isinstance(made_from, StrawberryField) and BATCH in made_from.metadata:
-                    field.extensions[BATCH] = made_from.metadata[BATCH]
+                if isinstance(made_from, StrawberryField):
+                    if NEEDS in made_from.metadata:
+                        field.extensions[NEEDS] = made_from.metadata[NEEDS]
+                    if BATCH in made_from.metadata:
+                        field.extensions[BATCH] = in_one_call(made_from, made)
+                    if OVERLAY in made_from.metadata:
+                        assert field.resolve is not None
+                        field.resolve = overlaying(field.resolve, made_from.metadata[OVERLAY])
     return schema
+
+
+def attribute_of(field: GraphQLField, _name: str) -> str | None:
+    """The attribute that a field is, for a compiled executor; None: it has a resolver of its own."""
+    made_from = field.extensions.get(_BACKREF)
+    return made_from.python_name if isinstance(made_from, StrawberryField) and getattr(field.resolve, "_is_default", False) else None
 
 
 def schema_text() -> str:

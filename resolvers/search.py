@@ -17,10 +17,11 @@ import strawberry
 from gateway.auth.policy import Action, require
 from gateway.engine.context import OperationContext
 from gateway.errors import BadUserInput, CursorInvalid
+from gateway.loaders.ledger import SEARCH
 from gateway.model.page import PageArgs
 from gateway.model.profile import Profile, ProfileStatus
 from gateway.model.search import NAME, FoundProfiles, Match
-from gateway.model.source import SourceReport, SourceState
+from gateway.model.source import SourceReport, SourceState, worst_of
 from resolvers.finding import Finder, Given
 from resolvers.types.enums import BooleanOperator
 
@@ -66,13 +67,14 @@ async def search_profiles(
         if isinstance(profile, Profile) and profile.status is ProfileStatus.ACTIVE:
             shown.setdefault(profile.profile_id, (profile, match))
     source = context.services.registry.profiles.source
+    own = SourceReport(source, SourceState.OK, source.last_success_at)
     return FoundProfiles(
         [profile for profile, _ in shown.values()],
         lambda profile: context.services.sealer.seal(purpose, _Behind.of(shown[profile.profile_id][1]).payload()),
         more and bool(shown),
         after is not None,
         len(shown) if after is None and not more else None,
-        sources=(SourceReport(source, SourceState.OK, source.last_success_at),),
+        sources=worst_of((own, *context.ledger.of(SEARCH))),
         matches=tuple(match for _, match in shown.values()),
     )
 

@@ -6,6 +6,7 @@ Owns what the viewer's rights, the workspace's layout and its retention add to a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from gateway.model.ids import parse_id
 from gateway.model.layout import DEFAULT_LAYOUT, EVERY_TYPE
 from gateway.model.page import PageArgs
 from gateway.model.profile import Profile
-from gateway.model.source import SourceReport
+from gateway.model.source import SourceReport, worst_of
 from gateway.timeline import cursor as timeline_cursor
 from gateway.timeline.around import centred, windows_around
 from gateway.timeline.merge import merge
@@ -87,8 +88,9 @@ async def timeline_pages(context: OperationContext, parents: Sequence[Profile], 
     answers = await context.loaders.timeline(window).load_many([profile.profile_id for profile in parents])
 
     def show(profile: Profile, answer: TimelinePages) -> TimelinePage:
-        items, more = merge(answer.pages, page.limit, window.newest_first)
-        return _page(context, profile, arrange(items, page), page_flags(page, more), answer.reports, since)
+        found = merge(answer.pages, page.limit, window.newest_first)
+        ends = (found.end, None) if page.backward else (None, found.end)
+        return _page(context, profile, arrange(found.items, page), page_flags(page, found.more), ends, answer.reports, since)
 
     return [
         answer if isinstance(answer, BaseException) else show(profile, answer) for profile, answer in zip(parents, answers, strict=True)
@@ -105,13 +107,14 @@ async def _around(
     place, item = await _place(context, ask.around, chosen)
     older, newer = windows_around(place, size, chosen)
     keys = [profile.profile_id for profile in parents]
-    olds, news = await context.loaders.timeline(older).load_many(keys), await context.loaders.timeline(newer).load_many(keys)
+    olds, news = await asyncio.gather(*(context.loaders.timeline(window).load_many(keys) for window in (older, newer)))
 
     def show(profile: Profile, old: TimelinePages, new: TimelinePages) -> TimelinePage:
         middle = item if item is not None and item.profile_id == profile.profile_id and chosen.matches(item) else None
-        before, after = (merge(answer.pages, window.limit, window.newest_first)[0] for answer, window in ((old, older), (new, newer)))
-        items, follow, precede = centred(before, middle, after, size, ask.order)
-        return _page(context, profile, items, (follow, precede), _worse(old.reports, new.reports), since)
+        before, after = (merge(answer.pages, window.limit, window.newest_first) for answer, window in ((old, older), (new, newer)))
+        page = centred(before, middle, after, size, ask.order)
+        reports = worst_of((*old.reports, *new.reports))
+        return _page(context, profile, page.items, (page.follow, page.precede), (page.start, page.end), reports, since)
 
     return [
         next((answer for answer in (old, new) if isinstance(answer, BaseException)), None) or show(profile, old, new)  # type: ignore[arg-type]
@@ -148,10 +151,12 @@ def _page(
     profile: Profile,
     items: Sequence[TimelineItem],
     flags: tuple[bool, bool],
+    ends: tuple[Place | None, Place | None],
     reports: Sequence[SourceReport],
     since: datetime | None,
 ) -> TimelinePage:
     sealer, workspace = context.services.sealer, context.principal.workspace_id
+    start, end = (None if place is None else timeline_cursor.encode(sealer, workspace, place) for place in ends)
     return TimelinePage(
         items,
         lambda item: timeline_cursor.encode(sealer, workspace, place_of(item)),
@@ -159,12 +164,9 @@ def _page(
         sources=reports,
         stream_cursor=context.services.hub.cursors.encode(StreamKey(workspace, profile.profile_id), profile.position),
         retained_since=since,
+        start=start,
+        end=end,
     )
-
-
-def _worse(one: Sequence[SourceReport], other: Sequence[SourceReport]) -> Sequence[SourceReport]:
-    """Of two answers of each source the one that may have holes."""
-    return [second if first.message is None else first for first, second in zip(one, other, strict=True)]
 
 
 async def _layout_types(context: OperationContext) -> tuple[str, ...] | None:

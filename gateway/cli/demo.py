@@ -47,6 +47,17 @@ _QUERY: Final = """query Screen($email: EmailAddress!) {
     timeline(last: 3) { nodes { title occurredAt } }
   }
 }"""
+_PARTS: Final = """query Parts($email: EmailAddress!) {
+  profile(by: {email: $email}) {
+    displayName
+    traits(filter: {keys: ["plan", "account_manager", "lifetime_value", "favourite_category"]}) {
+      nodes { displayName displayValue provenance { source { displayName } } }
+    }
+    timeline(last: 8) { nodes { title occurredAt source { displayName } } sources { source { key } state asOf message } }
+    sources { source { key } state asOf message }
+  }
+}"""
+_ELSEWHERE: Final = "a CRM, a shop's orders, a slow support desk, web analytics that are away 15 s of 75"
 _DESK: Final = """{
   viewer { actor { displayName } streamCursor
     contacts { state match channel address profile { displayName } candidates { score matchedOn { key displayValue } profile { displayName } } } }
@@ -61,6 +72,7 @@ def demo(
         Path | None, typer.Option(help="Where everything is kept; delete it to start afresh.", show_default=".gateway")
     ] = None,
     no_ticker: Annotated[bool, typer.Option("--no-ticker", help="No live events.")] = False,
+    no_sources: Annotated[bool, typer.Option("--no-sources", help="No simulated systems elsewhere.")] = False,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop by itself after so long.", show_default="never")] = None,
 ) -> None:
     """Run the gateway with a demo workspace and live events until Ctrl-C."""
@@ -68,6 +80,7 @@ def demo(
     from gateway.cli.rehearsal import Rehearsal
     from gateway.cli.runtime import held_postgres, read_settings, refuse_exposure
     from gateway.cli.sample.residents import user_ids
+    from gateway.cli.sample.systems.simulation import Simulation
     from gateway.cli.ticker import Ticker
 
     settings = read_settings(dev=True, host=host, port=port, data_dir=data_dir)
@@ -76,11 +89,17 @@ def demo(
     if "log_level" not in settings.model_fields_set:
         settings = settings.model_copy(update={"log_level": "warning"})  # what is printed here shall not scroll away
     refuse_exposure(settings)
-    with held_postgres(settings) as placed, contextlib.ExitStack() as running:
-        write_key = asyncio.run(prepare(placed))
+    with held_postgres(settings) as held, contextlib.ExitStack() as running:
+        write_key = asyncio.run(prepare(held))
+        placed, simulated = held, not no_sources and held.sources is None
+        if simulated:
+            assert held.database_url is not None
+            simulation = Simulation(held.data_dir, held.database_url.get_secret_value())
+            running.callback(simulation.stop)
+            placed = held.model_copy(update={"sources": simulation.start()})
 
         def ready(base_url: str) -> None:
-            _welcome(placed, base_url, write_key)
+            _welcome(placed, base_url, write_key, simulated=simulated)
             if not no_ticker:
                 ticker = Ticker(base_url, write_key, user_ids())
                 rehearsal = Rehearsal(base_url, write_key, _players(placed))
@@ -148,7 +167,7 @@ def _players(settings: Settings) -> dict[str, str]:
     }
 
 
-def _welcome(settings: Settings, base_url: str, write_key: str) -> None:
+def _welcome(settings: Settings, base_url: str, write_key: str, *, simulated: bool) -> None:
     """Everything a newcomer needs, in the order of need; no line is broken, whatever the width, so that commands can be pasted."""
     from rich.console import Console
 
@@ -165,7 +184,7 @@ def _welcome(settings: Settings, base_url: str, write_key: str) -> None:
         return signer.sign(workspace, who[0], role, name=who[1], lifetime=_TOKEN_LIFETIME)
 
     agent = token(Role.AGENT, AGENTS[0])
-    body = json.dumps({"query": " ".join(_QUERY.split()), "variables": {"email": KNOWN_EMAIL}})
+    body, parts = (json.dumps({"query": " ".join(query.split()), "variables": {"email": KNOWN_EMAIL}}) for query in (_QUERY, _PARTS))
     # the shell's clock makes each pasting another event
     tracked = (
         '{"messageId": "\'$(date +%s)\'", "userId": "' + KNOWN_USER_ID + '", "event": "Order Completed", "properties": {"total": 49.9}}'
@@ -191,7 +210,13 @@ def _welcome(settings: Settings, base_url: str, write_key: str) -> None:
     desk = json.dumps({"query": " ".join(_DESK.split())})
     console.print(f"curl -s {base_url}/graphql {json_type} --header 'authorization: Bearer {agent}' --data '{desk}'", markup=False)
     console.print("\n[bold]Send an event[/] as the customer's website would; whoever subscribed to timelineEvents sees it at once")
-    console.print(f"curl -s {base_url}/v1/track --user '{write_key}:' {json_type} --data '{tracked}'\n", markup=False)
+    console.print(f"curl -s {base_url}/v1/track --user '{write_key}:' {json_type} --data '{tracked}'", markup=False)
+    if simulated:
+        console.print(f"\n[bold]See what each system elsewhere said[/]: {_ELSEWHERE} ({settings.data_dir}/sources.toml)")
+        console.print(f"curl -s {base_url}/graphql {json_type} --header 'authorization: Bearer {agent}' --data '{parts}'", markup=False)
+        console.print("\n[bold]Break one of them[/] in another terminal, ask again, and mend it with --clear")
+        console.print(f"profile-gateway sources fault orders --latency 3s --data-dir {settings.data_dir}", markup=False)
+    console.print()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ not touch identifiers, which are written as such. Called by `profiles`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -55,8 +55,13 @@ def key_problem(key: str) -> str | None:
     return json_problem(key)
 
 
-def check_attributes(problems: Problems, configuration: Configuration, attributes: Mapping[str, Any], region: str | None) -> dict[str, Any]:
-    """The values as they are stored, None for what is cleared; each problem at `input.attributes.<key>`."""
+def check_attributes(
+    problems: Problems, configuration: Configuration, attributes: Mapping[str, Any], region: str | None, through: Collection[str] = ()
+) -> dict[str, Any]:
+    """The values as they are stored, None for what is cleared; each problem at `input.attributes.<key>`.
+
+    `through`: attributes that a source manages and takes from us.
+    """
     checked: dict[str, Any] = {}
     for key, value in attributes.items():
         wrong = key_problem(key)
@@ -69,7 +74,7 @@ def check_attributes(problems: Problems, configuration: Configuration, attribute
             problems.add(DENIED, refused, "attributes", *([key] if forbidden_key is None else []))
             continue
         try:
-            checked[key] = _checked(configuration, key, value, region)
+            checked[key] = _checked(configuration, key, value, region, is_taken=key in through)
         except _Refused as refusal:
             problems.add(refusal.code, refusal.message, "attributes", key)
         except BadUserInput as error:
@@ -131,7 +136,7 @@ class _Refused(Exception):
         self.message = message
 
 
-def _checked(configuration: Configuration, key: str, value: Any, region: str | None) -> Any:
+def _checked(configuration: Configuration, key: str, value: Any, region: str | None, *, is_taken: bool) -> Any:
     definition = configuration.by_key.get(key)
     if definition is None:
         if configuration.strict_attributes:
@@ -142,7 +147,7 @@ def _checked(configuration: Configuration, key: str, value: Any, region: str | N
         return value
     if definition.is_identifier:
         raise _Refused("INVALID", f"{definition.name} identifies the profile: write it as an identifier.")
-    if definition.managed_by is not None:
+    if definition.managed_by is not None and not is_taken:
         raise _Refused("READ_ONLY", f"{definition.name} is kept by {definition.managed_by}; nobody else writes it.")
     if not definition.is_editable:
         raise _Refused("READ_ONLY", f"{definition.name} is not to be changed by hand.")

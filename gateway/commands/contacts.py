@@ -18,6 +18,7 @@ from uuid import UUID
 
 from gateway.auth.policy import Action, is_agent_of, oversees_contacts, readable_contact
 from gateway.auth.principal import Principal
+from gateway.commands.adoption import Adoption
 from gateway.commands.association import (
     Draft,
     associate,
@@ -45,8 +46,8 @@ from gateway.commands.contact_input import (
     merged_attributes,
 )
 from gateway.commands.dependencies import Dependencies
-from gateway.commands.matching import Rules
-from gateway.commands.searching import inherit, search
+from gateway.commands.matching import Owners, Rules
+from gateway.commands.searching import inherit, owners_elsewhere, search
 from gateway.commands.unit import Receipt, Retry, Unit
 from gateway.errors import Problem, Rejected
 from gateway.model.actor import Actor, ActorKind
@@ -60,7 +61,8 @@ __all__ = ["ContactCommands"]
 class ContactCommands:
     """The commands of contacts, bound to this process."""
 
-    def __init__(self, dependencies: Dependencies) -> None:
+    def __init__(self, dependencies: Dependencies, adoption: Adoption) -> None:
+        self._adoption = adoption
         self._writer = dependencies.writer
         self._region = dependencies.region
         self._configurations = dependencies.configurations
@@ -136,7 +138,8 @@ class ContactCommands:
         (contact,) = left
         if contact.match is not MatchState.SEARCHING or not contact.is_open:
             return receipt
-        found = await self._writer.run(principal, partial(_find, contact.contact_id, rules))
+        elsewhere = await owners_elsewhere(self._adoption, principal, self._writer, rules.steps(contact))
+        found = await self._writer.run(principal, partial(_find, contact.contact_id, rules, elsewhere))
         return found if found.position is not None else replace(found, position=receipt.position)
 
 
@@ -186,12 +189,12 @@ async def _parent(unit: Unit, parent_id: UUID) -> Contact:
     return parent
 
 
-async def _find(contact_id: UUID, rules: Rules, unit: Unit) -> Receipt:
+async def _find(contact_id: UUID, rules: Rules, elsewhere: Owners, unit: Unit) -> Receipt:
     row = await unit.fetchrow("lock_contact", contact_id)
     assert row is not None
     draft = Draft.of(contact_of(row))
     if draft.now.is_open and draft.now.match is MatchState.SEARCHING:
-        await search(unit, draft, rules)
+        await search(unit, draft, rules, elsewhere)
     return receipt_of(unit, await save(unit, draft))
 
 

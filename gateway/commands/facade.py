@@ -12,6 +12,7 @@ from uuid import UUID
 from gateway.auth.principal import Principal
 from gateway.commands import companies, notes
 from gateway.commands.activities import NewActivity, record_activities
+from gateway.commands.adoption import Adoption
 from gateway.commands.consents import ConsentCommands
 from gateway.commands.contacts import ContactCommands
 from gateway.commands.dependencies import Dependencies
@@ -22,9 +23,11 @@ from gateway.commands.privacy import PrivacyCommands
 from gateway.commands.profiles import NewProfile, ProfileChanges, create_profile, fingerprint, update_profile
 from gateway.commands.unit import Idempotency, Receipt, Writer
 from gateway.commands.verification import VerificationCommands
+from gateway.commands.written_through import WrittenThrough
 from gateway.configuration import Configurations
 from gateway.errors import BadUserInput, Problem
 from gateway.model.source import Source
+from gateway.sources.federated import FederatedSource
 from gateway.vault import Vault
 
 __all__ = ["Commands"]
@@ -33,18 +36,28 @@ __all__ = ["Commands"]
 class Commands:
     """Every command of the write side, bound to this process."""
 
-    def __init__(self, writer: Writer, native: Source, region: str | None, configurations: Configurations, vault: Vault) -> None:
-        """`native`: the source that agents' writes belong to; `region`: for phone numbers in national format."""
+    def __init__(
+        self,
+        writer: Writer,
+        native: Source,
+        region: str | None,
+        configurations: Configurations,
+        vault: Vault,
+        systems: Sequence[FederatedSource] = (),
+    ) -> None:
+        """`native`: the source that agents' writes belong to; `region`: for phone numbers in national format; `systems`: sources elsewhere."""
         self.writer = writer
         self._native = native
         self._region = region
-        self.bound = Dependencies(writer, native, region, configurations, vault)
+        self.bound = Dependencies(writer, native, region, configurations, vault, systems)
+        self.written_through = WrittenThrough(self.bound)
         self.layouts = LayoutCommands(self.bound)
         self.preferences = PreferenceCommands(self.bound)
         self.consents = ConsentCommands(self.bound)
-        self.contacts = ContactCommands(self.bound)
         self.merging = MergeCommands(self.bound)
         self.privacy = PrivacyCommands(self.bound)
+        self.adoption = Adoption(self.bound, self.privacy.tombstones)
+        self.contacts = ContactCommands(self.bound, self.adoption)
         self.verification = VerificationCommands(self.bound)
 
     async def create_profile(self, principal: Principal, new: NewProfile, key: str | None) -> Receipt:
@@ -54,7 +67,7 @@ class Commands:
 
     async def update_profile(self, principal: Principal, changes: ProfileChanges) -> Receipt:
         """See `profiles.update_profile`."""
-        return await update_profile(self.bound, principal, changes)
+        return await update_profile(self.bound, principal, changes, self.written_through)
 
     async def add_to_company(
         self, principal: Principal, profile_id: UUID, company_id: UUID | None, company_name: str | None, *, make_main: bool
@@ -78,7 +91,14 @@ class Commands:
         """See `notes.add_note`."""
         idempotency = _idempotency(key, "addNote", [profile_id, body, is_pinned, contact_id])
         return await notes.add_note(
-            self.writer, principal, profile_id, body, is_pinned=is_pinned, idempotency=idempotency, contact_id=contact_id
+            self.writer,
+            principal,
+            profile_id,
+            body,
+            is_pinned=is_pinned,
+            idempotency=idempotency,
+            contact_id=contact_id,
+            through=self.written_through,
         )
 
     async def update_note(

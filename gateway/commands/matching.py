@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from gateway.model.profile import Channel
 from gateway.records.keys import attribute_keys
 from gateway.sources.native_names import NativeNames
 
-__all__ = ["MOST_CANDIDATES", "NAME", "NAME_SCORE", "PROFILE_ID", "Rules", "Step", "Value", "find_candidates", "match_of"]
+__all__ = ["MOST_CANDIDATES", "NAME", "NAME_SCORE", "PROFILE_ID", "Owners", "Rules", "Step", "Value", "find_candidates", "match_of"]
 
 NAME: Final = "name"
 PROFILE_ID: Final = "profile_id"
@@ -38,6 +39,10 @@ _SHORTEST_NAME = 2
 _MOST_WORDS = 8
 _WITHHELD: Final = frozenset({"266696687", "7378742833", "2562533", "8656696", "86282452253"})
 """What networks send instead of a withheld number: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN, UNAVAILABLE as they are typed on a keypad."""
+
+
+Owners = Mapping[tuple[str, str], Sequence[UUID]]
+"""Profiles by (key, value)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +147,11 @@ def match_of(candidates: Sequence[Candidate]) -> MatchState:
     return (MatchState.NONE, MatchState.ONE, MatchState.MULTIPLE)[min(len(candidates), 2)]
 
 
-async def find_candidates(unit: Unit, steps: Sequence[Step]) -> list[Candidate]:
-    """Whoever the first key that finds anybody finds, the best first. Exact keys take one statement together, however many."""
+async def find_candidates(unit: Unit, steps: Sequence[Step], elsewhere: Owners = MappingProxyType({})) -> list[Candidate]:
+    """Whoever the first key that finds anybody finds, the best first. Exact keys take one statement together, however many.
+
+    `elsewhere`: whose values are by what sources say, for those that nobody here has.
+    """
     exact = [one for step in steps if step.key not in {NAME, PROFILE_ID} for one in step.values]
     owners: dict[tuple[str, str], list[UUID]] = {}
     if exact:
@@ -153,6 +161,10 @@ async def find_candidates(unit: Unit, steps: Sequence[Step]) -> list[Candidate]:
         for row in rows:
             one = exact[row["n"] - 1]
             owners.setdefault((one.key, one.stored), []).append(row["profile_id"])
+        told = {value: ids for value, ids in elsewhere.items() if value not in owners}
+        if told:
+            living = {row["id"] for row in await unit.fetch("active_profiles", sorted({one for ids in told.values() for one in ids}))}
+            owners.update({value: [one for one in ids if one in living][:MOST_CANDIDATES] for value, ids in told.items()})
     for step in steps:
         if step.key == NAME:
             found, score = await _named(unit, step), NAME_SCORE

@@ -14,6 +14,7 @@ from gateway.commands.profiles import stale
 from gateway.commands.standing import absent
 from gateway.commands.unit import Idempotency, Receipt, Unit, Writer
 from gateway.commands.validation import Problems
+from gateway.commands.written_through import WrittenThrough
 from gateway.errors import Problem, Rejected
 from gateway.model.audit import ChangeAction, FieldChange
 from gateway.model.ids import uuid7
@@ -35,16 +36,37 @@ async def add_note(
     is_pinned: bool,
     idempotency: Idempotency | None,
     contact_id: UUID | None = None,
+    through: WrittenThrough | None = None,
 ) -> Receipt:
     """A new note on a profile; the receipt's entity is the note. `contact_id`: the contact during which it is written.
+
+    `through`: where notes may live elsewhere; a note that does has no pin, and nothing keeps which contact it belongs to.
 
     Raises:
         Forbidden: without `note:write`.
         Rejected: NOT_FOUND (the profile, or a contact that the principal can see), REQUIRED, INVALID (16 KiB at most) or SENSITIVE_DATA_REJECTED.
+            Of a system that keeps notes also SOURCE_UNAVAILABLE.
+        OutcomeUnknown: that system did not say whether it added the note.
     """
     require(principal, Action.ADD_NOTE)
     text = _checked(body)
     actor = principal.actor
+
+    async def look(unit: Unit) -> Receipt:
+        refuse_denied(unit.configuration, text, "input", "body")
+        if contact_id is not None:
+            await _seen_contact(unit, contact_id)
+        if await unit.fetchrow("lock_profile", profile_id) is None:
+            raise await absent(unit, profile_id, "input", "profileId")
+        return Receipt(profile_id)
+
+    system = None if through is None else through.notes_system(principal.workspace_key)
+    if through is not None and system is not None:
+        if is_pinned:
+            message = f"Notes are kept in {system.definition.source.display_name}, where none is pinned."
+            raise Rejected(Problem("INVALID", message, ("input", "isPinned")))
+        await writer.run(principal, look)
+        return await through.add_note(principal, system, profile_id, text, idempotency)
 
     async def work(unit: Unit) -> Receipt:
         refuse_denied(unit.configuration, text, "input", "body")

@@ -25,12 +25,13 @@ from gateway.commands.standing import absent
 from gateway.commands.tombstones import lift
 from gateway.commands.unit import Idempotency, Receipt, Unit
 from gateway.commands.validation import Problems
+from gateway.commands.written_through import WrittenThrough
 from gateway.errors import BadUserInput, Problem, Rejected
 from gateway.identity import EMAIL, PHONE, lookup_key, normalize_type
 from gateway.model.audit import ChangeAction, FieldChange
 from gateway.model.configuration import Configuration
 from gateway.model.ids import uuid7
-from gateway.model.profile import ProfileLifecycle
+from gateway.model.profile import Profile, ProfileLifecycle
 from gateway.sources.native import profile_of
 from gateway.storage.queries import SQL
 
@@ -136,13 +137,16 @@ def fingerprint(dependencies: Dependencies, principal: Principal, new: NewProfil
     return replace(new, identifiers=identifiers, attributes=attributes)
 
 
-async def update_profile(dependencies: Dependencies, principal: Principal, changes: ProfileChanges) -> Receipt:
-    """Change what was given and nothing else.
+async def update_profile(
+    dependencies: Dependencies, principal: Principal, changes: ProfileChanges, through: WrittenThrough | None = None
+) -> Receipt:
+    """Change what was given and nothing else. `through`: the systems of record that some attributes are written to, before anything else is.
 
     Raises:
         Forbidden: without `profile:write`.
         Rejected: NOT_FOUND, MERGE_CONFLICT (it was merged away), STALE_VERSION (with the profile as it is), INVALID, READ_ONLY,
-            SENSITIVE_DATA_REJECTED or TAKEN.
+            SENSITIVE_DATA_REJECTED or TAKEN. Of a system of record also SOURCE_UNAVAILABLE.
+        OutcomeUnknown: a system of record did not say whether it made its change.
     """
     require(principal, Action.UPDATE_PROFILE)
     configuration, region = dependencies.configurations.of(principal.workspace_key), dependencies.region
@@ -153,18 +157,27 @@ async def update_profile(dependencies: Dependencies, principal: Principal, chang
     _check_denied(problems, configuration, {_camel(key): value for key, value in names.items()})
     given = changes.upsert_contact_points, changes.add_identifiers
     _check_denied_reach(problems, configuration, *given, "upsertContactPoints", "addIdentifiers")
-    attributes = check_attributes(problems, configuration, changes.attributes, region)
+    elsewhere = frozenset() if through is None else through.among(configuration, principal.workspace_key, changes.attributes)
+    checked = check_attributes(problems, configuration, changes.attributes, region, elsewhere)
+    attributes = {key: value for key, value in checked.items() if key not in elsewhere}
     reach = check_reach(problems, *given, region, "upsertContactPoints", "addIdentifiers")
     problems.refuse()
     touches_reach = bool(reach.points or reach.identifiers or changes.remove_contact_points or changes.remove_identifiers)
 
-    async def work(unit: Unit) -> Receipt:
+    async def current(unit: Unit) -> Profile:
         row = await unit.fetchrow("lock_profile", changes.profile_id)
         if row is None:
             raise await absent(unit, changes.profile_id, "input", "id")
         profile = profile_of(row)
         if changes.expected_version is not None and profile.version != changes.expected_version:
             raise Rejected(stale(profile, profile.version))
+        return profile
+
+    async def look(unit: Unit) -> Receipt:
+        return Receipt((await current(unit)).profile_id)
+
+    async def work(unit: Unit) -> Receipt:
+        profile = await current(unit)
         changed = [FieldChange(_camel(key), getattr(profile, key), value) for key, value in names.items() if getattr(profile, key) != value]
         if changes.lifecycle is not None and profile.lifecycle is not changes.lifecycle:
             changed.append(FieldChange("lifecycle", profile.lifecycle.value, changes.lifecycle.value))
@@ -195,6 +208,12 @@ async def update_profile(dependencies: Dependencies, principal: Principal, chang
                 await propose(unit, [profile.profile_id])
         return Receipt(profile.profile_id, position=profile.position)
 
+    if through is not None and elsewhere:
+        await dependencies.writer.run(principal, look)
+        managed = {key: value for key, value in checked.items() if key in elsewhere}
+        written = await through.write_attributes(principal, configuration, changes.profile_id, managed)
+        if not (changes.names or changes.lifecycle or attributes or touches_reach):
+            return written
     return await dependencies.writer.run(principal, work)
 
 

@@ -32,6 +32,10 @@ _WHOLE_TABLES: Final = {
     "ingest_message": ("expire_messages", timedelta(days=30)),
     "privacy_file": ("expire_files", timedelta()),
     "presence": ("expire_presence", timedelta()),
+    "arrival": ("expire_arrivals", timedelta(days=3)),
+    "arrival_mark": ("expire_marks", timedelta(days=3)),
+    "arrival_waiting": ("expire_waiting", timedelta(days=3)),
+    "source_sighting": ("expire_sightings", timedelta(days=3)),
 }
 
 

@@ -6,12 +6,16 @@ crash cut short is finished by the next command on the contact. Must not look ag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import MappingProxyType
 from uuid import UUID
 
+from gateway.auth.principal import Principal
+from gateway.commands.adoption import Adoption
 from gateway.commands.association import Draft, associate, living_profile
-from gateway.commands.matching import NAME, PROFILE_ID, Rules, find_candidates, match_of
+from gateway.commands.matching import NAME, PROFILE_ID, Owners, Rules, Step, find_candidates, match_of
 from gateway.commands.reach import ContactPointChange, Reach, write_reach
-from gateway.commands.unit import Retry, Unit
+from gateway.commands.unit import Receipt, Retry, Unit, Writer
 from gateway.commands.validation import json_element
 from gateway.errors import Rejected
 from gateway.identity import EMAIL, PHONE, lookup_key
@@ -21,17 +25,39 @@ from gateway.model.contact import Candidate, Contact, MatchState
 from gateway.model.ids import uuid7
 from gateway.model.profile import Channel
 from gateway.records.keys import attribute_keys
+from gateway.sources.contract import LookupKey
 from gateway.storage.database import columns
 
-__all__ = ["inherit", "search"]
+__all__ = ["inherit", "owners_elsewhere", "search"]
 
 _UNKNOWN = "Unknown"
 _LONGEST_NAME = 200
 _NATIVE = "native"
 
 
-async def search(unit: Unit, draft: Draft, rules: Rules) -> None:
-    """Look for the person of a contact that is SEARCHING, and associate it as the operator's rules say."""
+async def owners_elsewhere(adoption: Adoption, principal: Principal, writer: Writer, steps: Sequence[Step]) -> Owners:
+    """Whose a contact's values are by what the sources say, asked only when nobody here has any of them. Outside of every transaction.
+
+    A SENSITIVE value is told to nobody: only its hash is here.
+    """
+    values = [one for step in steps if step.key not in {NAME, PROFILE_ID} for one in step.values if one.raw]
+    if not values or not adoption.is_asked(principal.workspace_key):
+        return {}
+    known: list[Candidate] = []
+
+    async def look(unit: Unit) -> Receipt:
+        known[:] = await find_candidates(unit, [step for step in steps if step.key not in {NAME, PROFILE_ID}])
+        return Receipt()
+
+    await writer.run(principal, look)
+    if known:
+        return {}
+    found = await adoption.owners(principal, [LookupKey(one.key, one.stored) for one in values])
+    return {(key.key, key.value): ids for key, ids in found.items()}
+
+
+async def search(unit: Unit, draft: Draft, rules: Rules, elsewhere: Owners = MappingProxyType({})) -> None:
+    """Look for the person of a contact that is SEARCHING, and associate it as the operator's rules say. `elsewhere`: see `find_candidates`."""
     contact = draft.now
     assert contact.match is MatchState.SEARCHING
     settings = unit.configuration.autopopulate
@@ -39,7 +65,7 @@ async def search(unit: Unit, draft: Draft, rules: Rules) -> None:
     if settings.create_on_none:
         values = [f"{one.key} {one.stored}" for step in steps for one in step.values]
         await unit.fetch("lock_values", values)
-    candidates = await find_candidates(unit, steps)
+    candidates = await find_candidates(unit, steps, elsewhere)
     await unit.fetch("delete_candidates", contact.contact_id)
     if candidates:
         await unit.fetch("insert_candidates", contact.contact_id, *columns([_row(one) for one in candidates]))

@@ -202,6 +202,27 @@ class Writer:
             await asyncio.sleep(random.uniform(*pause) * attempt)  # noqa: S311  # jitter, not a secret
         raise AssertionError("the last attempt returns or raises")
 
+    async def finished(self, principal: Principal, idempotency: Idempotency) -> Receipt | None:
+        """What an earlier run with this key did; None: there was none. For who does something before the transaction that must not be done twice.
+
+        Raises:
+            IdempotencyKeyReused, BadUserInput: as `run`.
+        """
+        found: Receipt | None = None
+
+        async def work(unit: Unit) -> Receipt:
+            nonlocal found
+            _check_key(idempotency)
+            kept = await unit.fetchrow("idempotency_result", principal.subject, idempotency.key)
+            if kept is not None:
+                if kept["input_hash"] != _digest(idempotency):
+                    raise IdempotencyKeyReused
+                found = _receipt(kept["result"])
+            return Receipt()
+
+        await self.run(principal, work)
+        return found
+
     async def _attempt(
         self, principal: Principal, work: Callable[[Unit], Awaitable[Receipt]], idempotency: Idempotency | None
     ) -> tuple[Receipt, Sequence[StreamKey]]:
@@ -244,10 +265,18 @@ def _outdone(error: BaseException | None) -> bool:
     return isinstance(error, _OUTDONE) or (isinstance(error, GatewayError) and isinstance(error.__cause__, _OUTDONE))
 
 
-async def _claim(unit: Unit, idempotency: Idempotency) -> Receipt | None:
+def _check_key(idempotency: Idempotency) -> None:
     if not 0 < len(idempotency.key) <= _LONGEST_KEY:
         raise BadUserInput(f"An idempotency key has between 1 and {_LONGEST_KEY} characters.", argument="input.idempotencyKey")
-    digest = sha256(orjson.dumps(idempotency.input, option=orjson.OPT_SORT_KEYS, default=str)).digest()
+
+
+def _digest(idempotency: Idempotency) -> bytes:
+    return sha256(orjson.dumps(idempotency.input, option=orjson.OPT_SORT_KEYS, default=str)).digest()
+
+
+async def _claim(unit: Unit, idempotency: Idempotency) -> Receipt | None:
+    _check_key(idempotency)
+    digest = _digest(idempotency)
     key = unit.principal.subject, idempotency.key
     if await unit.fetchrow("claim_idempotency_key", *key, digest) is not None:
         return None

@@ -6,6 +6,7 @@ what it saw before. Made by `app`'s factory per request or socket message; read 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ from gateway.live.hub import Hub
 from gateway.live.presence import Presence
 from gateway.live.sources import SourceWatch
 from gateway.loaders.bundle import Loaders
+from gateway.loaders.ledger import Ledger
+from gateway.loaders.wanted import EVERYTHING, Wanted
 from gateway.model.configuration import Configuration
 from gateway.model.sealed import Sealer
 from gateway.records.keys import SearchedKeys
@@ -49,24 +52,49 @@ class Services:
 
 
 class OperationContext:
-    """One operation's (or one live event's) surroundings. `session`: the socket it runs on, None over HTTP."""
+    """One operation's (or one live event's) surroundings. `session`: the socket it runs on, None over HTTP; `wanted`: what its document shows."""
 
-    __slots__ = ("_batches", "_loaders", "_principal", "services", "session")
+    __slots__ = ("_batches", "_begun", "_ledger", "_loaders", "_principal", "services", "session", "wanted")
 
-    def __init__(self, principal: Principal, services: Services, session: Session | None = None) -> None:
+    def __init__(self, principal: Principal, services: Services, session: Session | None = None, wanted: Wanted = EVERYTHING) -> None:
         self._principal = principal
         self.services = services
         self.session = session
+        self.wanted = wanted
         # Made when they are asked for: a stream that waits for its next event keeps two contexts and asks neither.
         self._loaders: Loaders | None = None
         self._batches: dict[int, Any] | None = None
+        self._ledger: Ledger | None = None
+        self._begun: list[asyncio.Future[Any]] | None = None
 
     @property
     def loaders(self) -> Loaders:
         """The loaders of this operation or event."""
         if self._loaders is None:
-            self._loaders = Loaders(self.services.registry, self.principal.workspace_id, self.services.database)
+            principal, services = self.principal, self.services
+            registry = services.registry.seen_by(principal.workspace_key)
+            self._loaders = Loaders(registry, principal.workspace_id, services.database, self.wanted, self.ledger)
         return self._loaders
+
+    @property
+    def ledger(self) -> Ledger:
+        """How the sources do in this operation or event; what a mutation changed does not change that."""
+        if self._ledger is None:
+            self._ledger = Ledger()
+        return self._ledger
+
+    def begun(self, field: asyncio.Future[Any]) -> None:
+        """A field is being answered that `settled` waits for; where nobody asks how the sources did, nobody waits."""
+        if self.wanted.reports:
+            if self._begun is None:
+                self._begun = []
+            self._begun.append(field)
+
+    async def settled(self) -> None:
+        """Wait until the fields begun so far are answered: whoever tells how the sources did must not be the first to finish."""
+        waiting = [field for field in self._begun or () if not field.done()]
+        if waiting:
+            await asyncio.wait(waiting)
 
     @property
     def batches(self) -> dict[int, Any]:
@@ -93,8 +121,12 @@ class OperationContext:
 
     def renew(self) -> None:
         """Forget what was read: a mutation changed it, and the next field of the same document must see that."""
-        self._loaders = self._batches = None
+        self._loaders = self._batches = self._begun = None
 
     def fork(self) -> OperationContext:
-        """The same surroundings with fresh loaders."""
-        return OperationContext(self.principal, self.services, self.session)
+        """The same surroundings with fresh loaders, for another answer."""
+        return OperationContext(self.principal, self.services, self.session, self.wanted)
+
+    def fork_for(self, wanted: Wanted) -> OperationContext:
+        """A fork for a document that shows this."""
+        return OperationContext(self.principal, self.services, self.session, wanted)

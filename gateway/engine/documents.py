@@ -22,6 +22,8 @@ from graphql import (
 
 from gateway.engine.masking import present
 from gateway.engine.request import Request
+from gateway.engine.selection import Selection, selections_of
+from gateway.loaders.wanted import EVERYTHING, Wanted
 
 __all__ = ["Documents", "Prepared"]
 
@@ -39,16 +41,20 @@ class _Parsed:
     document: DocumentNode | None
     errors: tuple[dict[str, Any], ...] = ()
     operations: dict[str | None, OperationDefinitionNode] = field(default_factory=dict)
+    selections: dict[str | None, Selection] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request ready to run, or the formatted errors that refuse it. `operation_type`: query, mutation or subscription."""
+    """A request ready to run, or the formatted errors that refuse it. `operation_type`: query, mutation or subscription; `wanted`: what it shows of
+    profiles.
+    """
 
     request: Request
     document: DocumentNode | None
     operation_type: str
     errors: list[dict[str, Any]] | None = None
+    wanted: Wanted = EVERYTHING
 
 
 class Documents:
@@ -77,7 +83,8 @@ class Documents:
                 "The document has no operation of that name." if name else "The document has several operations; name one in operationName."
             )
             return _refused(request, "GRAPHQL_VALIDATION_FAILED", said)
-        return Prepared(request, parsed.document, operation.operation.value)
+        wanted = parsed.selections[None if operation.name is None else operation.name.value].wanted(request.variables)
+        return Prepared(request, parsed.document, operation.operation.value, wanted=wanted)
 
     def _parsed(self, query: str) -> _Parsed:
         kept = self._cache.get(query)
@@ -103,7 +110,7 @@ class Documents:
         operations = {
             node.name.value if node.name else None: node for node in document.definitions if isinstance(node, OperationDefinitionNode)
         }
-        return _Parsed(document, (), operations)
+        return _Parsed(document, (), operations, selections_of(self._schema, document))
 
 
 def _refused(request: Request, code: str, message: str) -> Prepared:

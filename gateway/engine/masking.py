@@ -7,6 +7,7 @@ the client sent is never echoed back (it may be personal data, or a megabyte). C
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from graphql import GraphQLError, GraphQLSyntaxError
 from gateway.errors import GatewayError
 from gateway.observe import ERRORS, request_id
 
-__all__ = ["present", "present_failure"]
+__all__ = ["present", "present_failure", "present_missing"]
 
 log = structlog.get_logger()
 
@@ -76,6 +77,16 @@ def present(error: GraphQLError, stage: str) -> dict[str, Any]:
 def present_failure(error: BaseException) -> dict[str, Any]:
     """An error outside any field, e.g. while a subscription waits for its next event."""
     return present(GraphQLError("failed", original_error=error if isinstance(error, Exception) else None), "execute")
+
+
+def present_missing(source: str, code: str, message: str, path: Sequence[str | int] | None) -> dict[str, Any]:
+    """A source whose part of the data is missing. `path`: of the first field that misses it; the field is there, with what others know."""
+    ERRORS.labels(code).inc()
+    shown: dict[str, Any] = {"message": message}
+    if path is not None:
+        shown["path"] = list(path)
+    shown["extensions"] = {"code": code, "source": source}
+    return shown
 
 
 def _cause(error: GraphQLError) -> BaseException | None:

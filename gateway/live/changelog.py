@@ -47,6 +47,7 @@ async def append(connection: Connection, workspace: UUID, changes: Sequence[Chan
             change.is_new,
             ",".join(change.fields),
             change.actor_id,
+            change.entity_key,
         )
         for change in changes
     ]
@@ -71,5 +72,5 @@ async def read(database: Database, stream: StreamKey, after: int | None, limit: 
 
 
 def _entry(row: Any) -> Entry:
-    seq, kind, at, actor, fields, entity_id, entity_source, is_new = row
-    return Entry(seq, ChangeKind(kind), at, actor, tuple(fields), entity_id, entity_source, is_new)
+    seq, kind, at, actor, fields, entity_id, entity_source, is_new, entity_key = row
+    return Entry(seq, ChangeKind(kind), at, actor, tuple(fields), entity_id, entity_source, is_new, entity_key)

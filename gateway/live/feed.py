@@ -72,12 +72,13 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Several entries as one: the position and time of the last, the union of their fields."""
+    """Several entries as one: the position and time of the last, the union of their fields, and of the sources whose news they are."""
 
     position: Position
     at: datetime
     fields: tuple[str, ...]
     actor_id: str
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,8 @@ def _together(start: Position, burst: list[Entry]) -> Update | None:
     if not states:
         return None
     fields = tuple(dict.fromkeys(field for entry in states for field in entry.fields))
-    return Update(Position(start.epoch, burst[-1].seq), states[-1].at, fields, states[-1].actor_id)
+    sources = tuple(dict.fromkeys(entry.entity_source for entry in burst if entry.entity_source is not None))
+    return Update(Position(start.epoch, burst[-1].seq), states[-1].at, fields, states[-1].actor_id, sources)
 
 
 async def patiently(call: Callable[[], Awaitable[T]], patience: float | None = None) -> T:

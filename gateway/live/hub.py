@@ -82,6 +82,14 @@ class Hub:
                 del self._by_ring_key[key]
             STREAMS.set(len(self._tails))
 
+    def watched(self) -> tuple[StreamKey, ...]:
+        """The streams that somebody here listens to now: profiles', desks' and sources'."""
+        return tuple(self._tails)
+
+    def is_watched(self, stream: StreamKey) -> bool:
+        """Whether somebody here listens to this one."""
+        return stream in self._tails
+
     def listen(self, name: StreamKey, callback: Callable[[], None]) -> Callable[[], None]:
         """Call this whenever the name is rung, or may have been; the function given back ends that. A name needs no log behind it."""
         key = ring_key(name)

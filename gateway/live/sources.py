@@ -1,8 +1,8 @@
 """How the sources stand, as this process sees it, and the log entry when that changes.
 
 Owns what the guard observed of each source, and the workspaces whose `sourceEvents` somebody here reads: a change of state is entered into their
-streams, at most once a second per source, so that a source which comes and goes does not flood them. Must not call a source. Called by `app` (life)
-and resolvers.
+streams, at most once a second per source, so that a source which comes and goes does not flood them. Each process says what it saw itself: one may
+reach a source that another does not, and both are told. Must not call a source. Called by `app` (life) and resolvers.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gateway.live.hub import Hub
 from gateway.model.actor import SYSTEM
 from gateway.model.change import Change, ChangeKind, source_stream
 from gateway.model.source import Source, SourceState
+from gateway.observe import SOURCE_STATES, SOURCE_UP
 from gateway.sources.guard import WATCHERS
 from gateway.storage.database import Database
 
@@ -60,7 +61,10 @@ class SourceWatch:
 
     def observed(self, key: str, state: SourceState, seconds: float) -> None:
         """A call of the source ended like this; never blocks."""
-        _, success, _ = self._seen.get(key, _NOTHING)
+        before, success, _ = self._seen.get(key, _NOTHING)
+        SOURCE_UP.labels(key).set(state is SourceState.OK)
+        if state is not before:
+            SOURCE_STATES.labels(key, state.value).inc()
         self._seen[key] = state, datetime.now(UTC) if state is SourceState.OK else success, round(seconds * 1000, 1)
         if key in self._news():
             self._due.set()

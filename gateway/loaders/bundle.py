@@ -8,32 +8,43 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from gateway.errors import SourceError
+from gateway.loaders.answers import (
+    TimelinePages,
+    TraitAnswer,
+    answered,
+    failure,
+    united_memberships,
+    united_notes,
+    united_owners,
+    united_traits,
+)
 from gateway.loaders.batch import Loader
+from gateway.loaders.ledger import SEARCH, Ledger, in_our_words, report_of
+from gateway.loaders.wanted import EVERYTHING, Wanted
 from gateway.model.activity import Interaction, Message, TimelineItem
 from gateway.model.company import Company, CompanyMembership
 from gateway.model.naming import NameHit
 from gateway.model.note import Note
+from gateway.model.precedence import Overlay, overlay_of
 from gateway.model.profile import Profile
-from gateway.model.source import Source, SourceKind, SourceReport, SourceState
-from gateway.model.trait import Trait, TraitFact, merge_traits
+from gateway.model.source import Source, SourceKind, SourceReport
 from gateway.sources.contract import (
     ActivitySource,
     Contacts,
     ConversationKey,
     LookupKey,
     NoteWindow,
-    Stale,
     TimelineWindow,
     TranscriptKey,
     TranscriptWindow,
 )
-from gateway.sources.guard import guarded, state_of
+from gateway.sources.guard import guarded
+from gateway.sources.misses import missed_among
 from gateway.sources.registry import Registry
 from gateway.storage.database import Database
 
@@ -51,42 +62,49 @@ L = TypeVar("L", bound=OwnLoaders)
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 R = TypeVar("R", bound=tuple[Any, ...])
+S = TypeVar("S", bound="Described")
 
 
-@dataclass(frozen=True, slots=True)
-class TraitAnswer:
-    """A profile's merged traits, by key, and what each source said."""
+class Described(Protocol):
+    """Any source."""
 
-    traits: Sequence[Trait]
-    reports: Sequence[SourceReport]
-
-
-@dataclass(frozen=True, slots=True)
-class TimelinePages:
-    """One page per source that answered, in reading order, and what each source said."""
-
-    pages: Sequence[Sequence[TimelineItem]]
-    reports: Sequence[SourceReport]
+    @property
+    def source(self) -> Source:
+        """How it presents itself."""
 
 
 class Loaders:
     """Bound to one workspace; lives for one operation or one live event."""
 
-    def __init__(self, registry: Registry, workspace: UUID, database: Database | None = None) -> None:
-        """`database`: for the loaders of the gateway's own records; None where only sources are asked."""
+    def __init__(
+        self,
+        registry: Registry,
+        workspace: UUID,
+        database: Database | None = None,
+        wanted: Wanted = EVERYTHING,
+        ledger: Ledger | None = None,
+    ) -> None:
+        """`database`: for the loaders of the gateway's own records; None where only sources are asked. `wanted`: all that is shown of profiles;
+        `traits` and `overlay` answer no more than that. `ledger`: where it is entered how the sources did.
+        """
         self._registry = registry
         self._workspace = workspace
         self._database = database
+        self._wanted = wanted
+        self._ledger = Ledger() if ledger is None else ledger
+        self.overlays = bool(registry.fields)
+        """Whether any source may know fields of a profile; else nobody needs to ask `overlay`."""
         self._own: dict[type[Any], Any] = {}
         self._notes: dict[NoteWindow, Loader[UUID, Sequence[Note]]] = {}
         self._timelines: dict[TimelineWindow, Loader[UUID, TimelinePages]] = {}
         self._transcripts: dict[TranscriptWindow, Loader[tuple[str, TranscriptKey], Sequence[Message]]] = {}
         self.profile: Loader[UUID, Profile | None] = Loader(self._load_profiles)
+        self.overlay: Loader[UUID, Overlay] = Loader(self._load_overlays)
         self.contacts: Loader[UUID, Contacts] = Loader(self._load_contacts)
         self.lookup: Loader[LookupKey, Sequence[UUID]] = Loader(self._load_lookups)
         self.traits: Loader[UUID, TraitAnswer] = Loader(self._load_traits)
         self.note: Loader[tuple[UUID, UUID], Note | None] = Loader(self._load_notes_by_id)
-        self.note_count: Loader[UUID, int] = Loader(self._load_note_counts)
+        self.note_count: Loader[UUID, int | None] = Loader(self._load_note_counts)
         self.item: Loader[tuple[UUID, str, str], TimelineItem | None] = Loader(self._load_items)
         self.conversation: Loader[tuple[str, ConversationKey], Interaction | None] = Loader(self._load_conversations)
         """By (source key, what a message names its interaction by)."""
@@ -107,11 +125,10 @@ class Loaders:
         if loader is None:
 
             async def load(ids: Sequence[UUID]) -> Sequence[Sequence[Note] | SourceError]:
-                source = self._registry.notes[0]
-                answers: Sequence[Sequence[Note] | Stale[Sequence[Note]] | SourceError] = await guarded(
-                    source.source.key, SourceKind.NOTES, source.notes(self._workspace, ids, window), len(ids)
+                rows, _ = await self._ask_all(
+                    SourceKind.NOTES, self._registry.notes, ids, lambda source: source.notes(self._workspace, ids, window)
                 )
-                return [answer.value if isinstance(answer, Stale) else answer for answer in answers]
+                return [failure(row) or united_notes(row, window.limit) for row in rows]
 
             loader = self._notes[window] = Loader(load)
         return loader
@@ -122,21 +139,14 @@ class Loaders:
         if loader is None:
 
             async def load(ids: Sequence[UUID]) -> Sequence[TimelinePages | SourceError]:
-                sources = self._registry.activities
-                answers = await asyncio.gather(
-                    *(
-                        guarded(source.source.key, SourceKind.ACTIVITY, source.activities(self._workspace, ids, window), len(ids))
-                        for source in sources
-                    )
+                rows, reports = await self._ask_all(
+                    SourceKind.ACTIVITY,
+                    self._registry.activities,
+                    ids,
+                    lambda source: source.activities(self._workspace, ids, window),
+                    entered=False,
                 )
-                described = [source.source for source in sources]
-                pages: list[TimelinePages | SourceError] = []
-                for row in zip(*answers, strict=True):
-                    answered = [page for page in row if not isinstance(page, SourceError)]
-                    failed = [page for page in row if isinstance(page, SourceError)]
-                    reports = [_report(source, answer) for source, answer in zip(described, row, strict=True)]
-                    pages.append(TimelinePages(answered, reports) if answered else failed[0])
-                return pages
+                return [failure(row) or TimelinePages(answered(row), told) for row, told in zip(rows, reports, strict=True)]
 
             loader = self._timelines[window] = Loader(load)
         return loader
@@ -175,32 +185,69 @@ class Loaders:
         """Profiles by words that are nearly in their names, the best first."""
         return await self._registry.identity.similar_names(self._workspace, words, limit)
 
+    async def _ask_all(
+        self,
+        kind: SourceKind,
+        sources: Sequence[S],
+        about: Sequence[Hashable],
+        ask: Callable[[S], Awaitable[Sequence[Any]]],
+        *,
+        entered: bool = True,
+    ) -> tuple[list[tuple[Any, ...]], list[list[SourceReport]]]:
+        """Every source's answer about each thing, all of them asked at once, and what that says of each source.
+
+        `entered`: what it says is about the thing; else only failures are kept, and whoever asked tells the rest.
+        """
+        answers = await asyncio.gather(*(guarded(source.source.key, kind, _begun(ask, source), len(about)) for source in sources))
+        described = [source.source for source in sources]
+        for source, answer in zip(described, answers, strict=True):
+            missed_among(self._workspace, source.key, kind, about, answer)
+        rows = list(zip(*answers, strict=True)) if sources else [() for _ in about]
+        reports = [[report_of(source, answer) for source, answer in zip(described, row, strict=True)] for row in rows]
+        for key, told in zip(about, reports, strict=True):
+            self._ledger.enter(told, key if entered and self._wanted.reports else None)
+        return rows, reports
+
     async def _load_profiles(self, ids: Sequence[UUID]) -> Sequence[Profile | SourceError | None]:
         source = self._registry.profiles
         return await guarded(source.source.key, SourceKind.PROFILE, source.profiles(self._workspace, ids), len(ids))
+
+    async def _load_overlays(self, ids: Sequence[UUID]) -> Sequence[Overlay]:
+        sources, own = self._registry.fields, self._registry.profiles.source
+        wanted = self._wanted.fields or None
+        rows, _ = await self._ask_all(SourceKind.PROFILE, sources, ids, lambda source: source.profile_fields(self._workspace, ids, wanted))
+        described = [source.source for source in sources]
+        return [
+            overlay_of(
+                own, [(source, said[0]) for source, answer in zip(described, row, strict=True) if (said := answered([answer])) and said[0]]
+            )
+            for row in rows
+        ]
 
     async def _load_contacts(self, ids: Sequence[UUID]) -> Sequence[Contacts | SourceError]:
         source = self._registry.identity
         return await guarded(source.source.key, SourceKind.IDENTITY, source.contacts(self._workspace, ids), len(ids))
 
     async def _load_lookups(self, keys: Sequence[LookupKey]) -> Sequence[Sequence[UUID] | SourceError]:
+        """The gateway's own answer decides whether there is one; others add to it."""
         source = self._registry.identity
-        return await guarded(source.source.key, SourceKind.IDENTITY, source.resolve(self._workspace, keys), len(keys))
+        own = guarded(source.source.key, SourceKind.IDENTITY, source.resolve(self._workspace, keys), len(keys))
+        finders = self._registry.finders
+        if not finders:
+            return await own
+        asked = self._ask_all(SourceKind.IDENTITY, finders, keys, lambda finder: finder.find(self._workspace, keys), entered=False)
+        known, (rows, reports) = await asyncio.gather(own, asked)
+        for told in reports:
+            self._ledger.enter(told, SEARCH)
+        return [one if isinstance(one, SourceError) else united_owners((one, *row)) for one, row in zip(known, rows, strict=True)]
 
     async def _load_traits(self, ids: Sequence[UUID]) -> Sequence[TraitAnswer | SourceError]:
-        sources = self._registry.traits
-        answers = await asyncio.gather(
-            *(guarded(source.source.key, SourceKind.TRAITS, source.traits(self._workspace, ids, None), len(ids)) for source in sources)
+        keys = None if not self._wanted.traits else sorted(self._wanted.traits)
+        rows, reports = await self._ask_all(
+            SourceKind.TRAITS, self._registry.traits, ids, lambda source: source.traits(self._workspace, ids, keys)
         )
-        described = [source.source for source in sources]
-        merged: list[TraitAnswer | SourceError] = []
         now = datetime.now(UTC)
-        for row in zip(*answers, strict=True):
-            facts: list[TraitFact] = [fact for answer in row if not isinstance(answer, SourceError) for fact in answer]
-            failed = [answer for answer in row if isinstance(answer, SourceError)]
-            reports = [_report(source, answer) for source, answer in zip(described, row, strict=True)]
-            merged.append(failed[0] if len(failed) == len(row) else TraitAnswer(merge_traits(facts, now), reports))
-        return merged
+        return [failure(row) or TraitAnswer(united_traits(row, now), told) for row, told in zip(rows, reports, strict=True)]
 
     async def survivor(self, profile_id: UUID) -> UUID | None:
         """Where a profile that was merged away came to; None for a living one and for none."""
@@ -224,12 +271,15 @@ class Loaders:
         return await self._following_merges(refs, self._notes_by_id)
 
     async def _notes_by_id(self, refs: Sequence[tuple[UUID, UUID]]) -> Sequence[Note | SourceError | None]:
-        source = self._registry.notes[0]
-        return await guarded(source.source.key, SourceKind.NOTES, source.notes_by_id(self._workspace, refs), len(refs))
+        found: Sequence[Note | SourceError | None] = await self._own_first(
+            SourceKind.NOTES, self._registry.notes, refs, lambda source, wanted: source.notes_by_id(self._workspace, wanted)
+        )
+        return found
 
-    async def _load_note_counts(self, ids: Sequence[UUID]) -> Sequence[int | SourceError]:
-        source = self._registry.notes[0]
-        return await guarded(source.source.key, SourceKind.NOTES, source.note_counts(self._workspace, ids), len(ids))
+    async def _load_note_counts(self, ids: Sequence[UUID]) -> Sequence[int | SourceError | None]:
+        """How many there are in all; None when somebody who may have some did not say."""
+        rows, _ = await self._ask_all(SourceKind.NOTES, self._registry.notes, ids, lambda source: source.note_counts(self._workspace, ids))
+        return [failure(row) or (sum(said) if len(said := answered(row)) == len(row) else None) for row in rows]
 
     async def _load_items(self, refs: Sequence[tuple[UUID, str, str]]) -> Sequence[TimelineItem | SourceError | None]:
         """References are (profile id, source key, native id): each adapter is asked once for what it holds."""
@@ -246,24 +296,54 @@ class Loaders:
         self, keys: Sequence[tuple[str, K]], ask: Callable[[ActivitySource, Sequence[K]], Awaitable[Sequence[V | SourceError]]]
     ) -> list[V | SourceError]:
         """The answer for each (source key, key): each adapter is asked once for what it holds."""
-        found: dict[tuple[str, K], V | SourceError] = {}
         adapters = {key[0]: self._registry.activity_source(key[0]) for key in keys}
-        for source in {id(adapter): adapter for adapter in adapters.values()}.values():
-            wanted = [key for key in keys if adapters[key[0]] is source]
-            call = ask(source, [key for _, key in wanted])
-            found.update(zip(wanted, await guarded(source.source.key, SourceKind.ACTIVITY, call, len(wanted)), strict=True))
+        asked = {id(adapter): [key for key in keys if adapters[key[0]] is adapter] for adapter in adapters.values()}
+
+        async def of(source: ActivitySource) -> Sequence[V | SourceError]:
+            return await ask(source, [key for _, key in asked[id(source)]])
+
+        sources = {id(adapter): adapter for adapter in adapters.values()}
+        answers = await asyncio.gather(
+            *(guarded(source.source.key, SourceKind.ACTIVITY, of(source), len(asked[number])) for number, source in sources.items())
+        )
+        found: dict[tuple[str, K], V | SourceError] = {}
+        own = self._registry.activities[0]
+        for wanted, source, answer in zip(asked.values(), sources.values(), answers, strict=True):
+            told = (
+                answer if source is own else [in_our_words(source.source, one) if isinstance(one, SourceError) else one for one in answer]
+            )
+            found.update(zip(wanted, told, strict=True))
         return [found[key] for key in keys]
 
     async def _load_memberships(self, ids: Sequence[UUID]) -> Sequence[Sequence[CompanyMembership] | SourceError]:
-        source = self._registry.companies
-        return await guarded(source.source.key, SourceKind.COMPANY, source.memberships(self._workspace, ids), len(ids))
+        rows, _ = await self._ask_all(
+            SourceKind.COMPANY, self._registry.members, ids, lambda source: source.memberships(self._workspace, ids)
+        )
+        return [failure(row) or united_memberships(row) for row in rows]
 
     async def _load_companies(self, ids: Sequence[UUID]) -> Sequence[Company | SourceError | None]:
-        source = self._registry.companies
-        return await guarded(source.source.key, SourceKind.COMPANY, source.companies(self._workspace, ids), len(ids))
+        found: Sequence[Company | SourceError | None] = await self._own_first(
+            SourceKind.COMPANY, self._registry.members, ids, lambda source, wanted: source.companies(self._workspace, wanted)
+        )
+        return found
+
+    async def _own_first(
+        self, kind: SourceKind, sources: Sequence[S], keys: Sequence[K], ask: Callable[[S, Sequence[K]], Awaitable[Sequence[Any]]]
+    ) -> list[Any]:
+        """What there is under each key: the gateway's own is looked at first, and only what is not there is asked of others."""
+        own, *others = sources
+        found = list(await guarded(own.source.key, kind, ask(own, keys), len(keys)))
+        missing = [index for index, one in enumerate(found) if one is None] if others else []
+        if missing:
+            wanted = [keys[index] for index in missing]
+            rows, _ = await self._ask_all(kind, others, wanted, lambda source: ask(source, wanted), entered=False)
+            described = [source.source for source in others]
+            for index, row in zip(missing, rows, strict=True):
+                failed = (in_our_words(source, one) for source, one in zip(described, row, strict=True) if isinstance(one, SourceError))
+                found[index] = next((one for one in answered(row) if one is not None), None) or next(failed, None)
+        return found
 
 
-def _report(source: Source, answer: object) -> SourceReport:
-    if isinstance(answer, SourceError):
-        return SourceReport(source, state_of(answer), source.last_success_at, answer.message)
-    return SourceReport(source, SourceState.OK, source.last_success_at)
+async def _begun(ask: Callable[[S], Awaitable[Sequence[Any]]], source: S) -> Sequence[Any]:
+    """The call, begun under the guard: a source that lacks what it says it provides is a source that fails."""
+    return await ask(source)

@@ -7,7 +7,7 @@ suite holds both to it). The shapes of items are `gateway.model.item`'s and are 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -30,7 +30,7 @@ from gateway.model.item import (
     item_id,
     parse_item_id,
 )
-from gateway.model.page import Connection
+from gateway.model.page import Connection, PageInfo
 from gateway.model.profile import Channel
 
 __all__ = [
@@ -92,10 +92,19 @@ class TimelinePage(Connection[TimelineItem]):
     """A page of one profile's timeline.
 
     `stream_cursor`: the position of the profile's stream before it was read. `retained_since`: what is older was not kept; None: for ever.
+    `start` and `end`: cursors of where the page begins and ends when that is not its first or last item.
     """
 
     stream_cursor: str = ""
     retained_since: datetime | None = None
+    start: str | None = None
+    end: str | None = None
+
+    @property
+    def page_info(self) -> PageInfo:
+        """Where the page lies: one that ends early says where to go on, though it may be empty."""
+        told: PageInfo = Connection.page_info.__get__(self)
+        return replace(told, start_cursor=self.start or told.start_cursor, end_cursor=self.end or told.end_cursor)
 
 
 @dataclass(frozen=True, slots=True)

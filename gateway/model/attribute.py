@@ -59,7 +59,8 @@ _NO_NAMES: Mapping[str, str] = MappingProxyType({})
 class AttributeDefinition:
     """One attribute of the registry.
 
-    `managed_by` is the key of the source that alone writes it (None: agents may, when `is_editable`); `names` are labels per locale;
+    `is_editable`: the operator lets agents write it; where it is `managed_by` a source (its key), only through that one, if it takes writes.
+    `names` are labels per locale;
     `is_identifier`: its values identify exactly one profile and live in the profile's identifiers under this key.
     """
 

@@ -22,7 +22,7 @@ class ChangeKind(IntEnum):
     ACTIVITY = 2
     """A timeline item appeared or changed."""
     REMOVED = 3
-    """A timeline item is gone; `entity_id` was its own id."""
+    """A timeline item is gone; `entity_id` (or `entity_key`) was its own id."""
     MERGED = 4
     """The profile was merged away, or others into it; `entity_id` is the merge."""
     ERASED = 5
@@ -77,7 +77,8 @@ class Position:
 @dataclass(frozen=True, slots=True)
 class Change:
     """One entry to append. `fields`: GraphQL names on `Profile`; `entity_id`: the timeline item that appeared or changed with it, also on a
-    PROFILE entry (a note, an entry of the audit); of other kinds as `ChangeKind` says.
+    PROFILE entry (a note, an entry of the audit); of other kinds as `ChangeKind` says. `entity_key`: the same of an item that a system elsewhere
+    holds, by the id it has there. `entity_source` without either: whose news it is.
     """
 
     stream: StreamKey
@@ -87,6 +88,7 @@ class Change:
     entity_id: UUID | None = None
     entity_source: str | None = None
     is_new: bool = True
+    entity_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +103,4 @@ class Entry:
     entity_id: UUID | None
     entity_source: str | None
     is_new: bool
+    entity_key: str | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-__all__ = ["DataParty", "Source", "SourceKind", "SourceReport", "SourceState"]
+__all__ = ["DataParty", "Source", "SourceKind", "SourceReport", "SourceState", "worst_of"]
 
 
 class SourceKind(Enum):
@@ -72,3 +73,19 @@ class SourceReport:
     state: SourceState
     as_of: datetime | None = None
     message: str | None = None
+
+
+def worst_of(reports: Iterable[SourceReport]) -> list[SourceReport]:
+    """One report per source, its worst: one that failed before one that is old, and the older of two; the highest priority first."""
+    worst: dict[str, SourceReport] = {}
+    for report in reports:
+        known = worst.get(report.source.key)
+        if known is None or _badness(report) > _badness(known):
+            worst[report.source.key] = report
+    return sorted(worst.values(), key=lambda report: (-report.source.priority, report.source.key))
+
+
+def _badness(report: SourceReport) -> tuple[int, float]:
+    if report.state is SourceState.STALE:
+        return 1, 0.0 if report.as_of is None else -report.as_of.timestamp()
+    return (0, 0.0) if report.state is SourceState.OK else (2, 0.0)

@@ -36,8 +36,10 @@ __all__ = [
     "Contacts",
     "ConversationKey",
     "Cut",
+    "FindingSource",
     "IdentitySource",
     "LookupKey",
+    "MembershipSource",
     "NoteSource",
     "NoteWindow",
     "ProfileFieldSource",
@@ -193,6 +195,13 @@ class IdentitySource(_Described, Protocol):
         """Contact points (primary first) and identifiers of each profile."""
 
 
+class FindingSource(_Described, Protocol):
+    """Knows whom a value belongs to, besides the gateway itself."""
+
+    async def find(self, workspace: UUID, keys: Sequence[LookupKey]) -> Sequence[Sequence[UUID] | Stale[Sequence[UUID]] | SourceError]:
+        """The ids of the profiles that have each value, exactly; empty for a kind of value it cannot look for."""
+
+
 class TraitSource(_Described, Protocol):
     """Knows facts about profiles."""
 
@@ -244,4 +253,16 @@ class CompanySource(_Described, Protocol):
         """The company of each id."""
 
     async def memberships(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Sequence[CompanyMembership] | SourceError]:
+        """Each profile's companies, the main one first, then by `since`."""
+
+
+class MembershipSource(_Described, Protocol):
+    """Knows companies and who belongs to which, besides the gateway itself."""
+
+    async def companies(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Company | SourceError | None]:
+        """The company of each id, as far as memberships told of it."""
+
+    async def memberships(
+        self, workspace: UUID, ids: Sequence[UUID]
+    ) -> Sequence[Sequence[CompanyMembership] | Stale[Sequence[CompanyMembership]] | SourceError]:
         """Each profile's companies, the main one first, then by `since`."""

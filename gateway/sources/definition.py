@@ -15,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.errors import ConfigurationError
-from gateway.model.source import Source
+from gateway.model.source import Source, SourceState
 from gateway.sources.remote import RemoteSource
 
 __all__ = ["Adapter", "Definition", "GuardPolicy", "Secret", "WebhookPolicy"]
@@ -81,7 +81,8 @@ class WebhookPolicy:
     per_second: float = 50.0
     unknown: Literal["wait", "create"] = "wait"
     mapping: dict[str, str] = field(default_factory=dict)
-    """JMESPath expressions over the body, for systems that have a shape of their own: id, type, key, at, version, item, changed."""
+    """JMESPath expressions over the body, for systems that have a shape of their own: id, type, key, workspace, at, version, item, removed,
+    changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,11 @@ class Definition:
     def key(self) -> str:
         """The source's key."""
         return self.source.key
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether it is only shown, and never asked."""
+        return self.source.state is SourceState.DISABLED
 
 
 @dataclass(frozen=True, slots=True)

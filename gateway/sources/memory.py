@@ -62,6 +62,17 @@ class Faults:
     random: Random = field(default_factory=lambda: Random(0))  # noqa: S311  # repeatable on purpose
     clock: Callable[[], float] = time.monotonic
 
+    async def befall(self, source: str, since: float) -> None:
+        """Let happen to one call what goes wrong with it; `since`: when these faults were set, by `clock`."""
+        if self.flap is not None and (self.clock() - since) % sum(self.flap) >= self.flap[0]:
+            raise self.error(source)
+        if self.hang:
+            await asyncio.get_running_loop().create_future()
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        if self.random.random() < self.error_rate:
+            raise self.error(source)
+
 
 @dataclass(slots=True)
 class _Workspace:
@@ -324,14 +335,7 @@ class MemorySource:
         started = time.perf_counter()
         faults = self._faults
         try:
-            if faults.flap is not None and (faults.clock() - self._faulty_since) % sum(faults.flap) >= faults.flap[0]:
-                raise faults.error(self._source.key)
-            if faults.hang:
-                await asyncio.get_running_loop().create_future()
-            if faults.latency:
-                await asyncio.sleep(faults.latency)
-            if faults.random.random() < faults.error_rate:
-                raise faults.error(self._source.key)
+            await faults.befall(self._source.key, self._faulty_since)
         except SourceError as error:
             self._state = SourceState.TIMEOUT if isinstance(error, SourceTimeout) else SourceState.ERROR
             raise

@@ -154,6 +154,9 @@ class RemoteSource(Protocol):
     async def close(self) -> None:
         """Let go of everything."""
 
+    def forget(self) -> None:
+        """Somebody changed there: what is kept between calls, if anything is, must not be told any more."""
+
     async def check(self) -> str:
         """Ask it the cheapest thing there is; what it is, for a person ("PostgreSQL 16.2", "HTTP 200 in 31 ms").
 
@@ -203,6 +206,9 @@ class RemoteAdapter:
         """See `RemoteSource`."""
 
     async def close(self) -> None:
+        """See `RemoteSource`."""
+
+    def forget(self) -> None:
         """See `RemoteSource`."""
 
     async def check(self) -> str:

@@ -123,10 +123,14 @@ def _asked(request: Request) -> _Asked:
 
 
 def _line(principal: Principal, entry: HistoryEntry, row: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What a page says of an entry; None for an item that is not (or no longer) one of the log's own activities: what took it away is told too."""
+    """What a page says of an entry. None for an item that is not (or no longer) one of the log's own activities: what took it away is told too,
+    but what systems elsewhere hold, and let go, is theirs to export.
+    """
     profile_id = make_id("prf", entry.profile_id)
     line: dict[str, Any] = {"op": _OPERATIONS[entry.kind], "profileId": profile_id, "at": entry.at}
-    if entry.kind is ChangeKind.REMOVED and entry.item_id is not None and entry.source is not None:
+    if entry.kind is ChangeKind.REMOVED:
+        if entry.item_id is None or entry.source is None:
+            return None
         return {**line, "id": item_id(entry.profile_id, entry.source, entry.item_id.hex)}
     if entry.kind is not ChangeKind.ACTIVITY:
         return line

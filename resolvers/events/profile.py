@@ -16,6 +16,7 @@ from gateway.model.change import StreamKey
 from gateway.model.configuration import Feature
 from gateway.model.profile import ProfileStatus
 from resolvers.events.delivery import Delivery, where
+from resolvers.events.elsewhere import forget_kept
 from resolvers.events.values import LiveValue, ProfileEvent, ViewersEvent
 
 __all__ = ["profile_events"]
@@ -61,6 +62,7 @@ async def profile_events(
 async def _updated(delivery: Delivery, step: Update) -> LiveValue | None:
     """The profile as it is now; None when it was merged or erased meanwhile: the entry that says so follows."""
     profile_id = delivery.stream.stream_id
+    forget_kept(delivery.context, profile_id, step.sources, step.at)
     profile = await delivery.shared(step.position, profile_id, lambda context: context.loaders.profile.load(profile_id))
     if profile is None or profile.redirected_from is not None or profile.status is not ProfileStatus.ACTIVE:
         return None

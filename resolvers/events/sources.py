@@ -27,7 +27,7 @@ async def source_events(context: OperationContext, after: str | None) -> AsyncGe
         async with delivery.steps(complete, after) as steps:
             async for step in steps:
                 event: LiveValue | None = None
-                if isinstance(step, tuple) and (source := await _source(context, step[1])) is not None:
+                if isinstance(step, tuple) and (source := _source(context, step[1])) is not None:
                     event = SourceEvent(*delivery.place(step[0], step[1].at), source)
                 for value in delivery.said(step, event):
                     yield value
@@ -35,12 +35,12 @@ async def source_events(context: OperationContext, after: str | None) -> AsyncGe
                     return
 
 
-async def _source(context: OperationContext, entry: Entry) -> Source | None:
+def _source(context: OperationContext, entry: Entry) -> Source | None:
     """The source in the state that the entry names: another process may have seen it fail, not this one."""
     if entry.kind is not ChangeKind.SOURCE or entry.entity_source is None or not entry.fields:
         return None
-    key = entry.entity_source
-    source = await patiently(lambda: context.services.registry.find(context.principal.workspace_id, key))
+    # Only what is asked has a state; a write key's label may be named like a source of another workspace, of which nothing is told.
+    source = context.services.registry.seen_by(context.principal.workspace_key).known().get(entry.entity_source)
     if source is None:
         return None
     watch = context.services.watch

@@ -12,6 +12,7 @@ from gateway.live.feed import Gap, Ready, complete
 from gateway.model.activity import ChangeItem, NoteItem, TimelineFilter, TimelineItem, TimelineKind, item_id
 from gateway.model.change import ChangeKind, Entry, Position, StreamKey
 from resolvers.events.delivery import Delivery
+from resolvers.events.elsewhere import item_elsewhere
 from resolvers.events.values import ErasedEvent, ItemEvent, LiveValue, RemovedEvent
 
 __all__ = ["timeline_events"]
@@ -45,8 +46,9 @@ async def timeline_events(
 async def _changed(delivery: Delivery, step: tuple[Position, Entry], chosen: TimelineFilter) -> LiveValue | None:
     """The event of an item that appeared, changed or went."""
     position, entry = step
-    if entry.kind is ChangeKind.REMOVED and entry.entity_id is not None and entry.entity_source is not None:
-        gone = item_id(delivery.stream.stream_id, entry.entity_source, entry.entity_id.hex)
+    native = entry.entity_key if entry.entity_id is None else entry.entity_id.hex
+    if entry.kind is ChangeKind.REMOVED and native is not None and entry.entity_source is not None:
+        gone = item_id(delivery.stream.stream_id, entry.entity_source, native)
         return RemovedEvent(*delivery.place(position, entry.at), gone)
     item = await _item(delivery, position, entry, chosen)
     return None if item is None else ItemEvent(*delivery.place(position, entry.at), item, entry.is_new)
@@ -54,7 +56,12 @@ async def _changed(delivery: Delivery, step: tuple[Position, Entry], chosen: Tim
 
 async def _item(delivery: Delivery, position: Position, entry: Entry, chosen: TimelineFilter) -> TimelineItem | None:
     """The item that an entry is about, when the filter and the viewer's rights of now show it."""
-    if entry.entity_id is None or entry.entity_source is None:
+    if entry.entity_source is None:
+        return None
+    if entry.entity_key is not None and entry.kind is ChangeKind.ACTIVITY:
+        found = await item_elsewhere(delivery, position, entry)
+        return found if found is not None and chosen.matches(found) else None
+    if entry.entity_id is None:
         return None
     if entry.kind is ChangeKind.PROFILE and not (chosen.shows_kind(TimelineKind.NOTE) or chosen.shows_kind(TimelineKind.CHANGE)):
         return None  # it can only be a note or an entry of the audit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
@@ -21,6 +21,15 @@ __all__ = ["AttributeDefinition", "ProfileAttribute"]
 Locale = Annotated[str | None, strawberry.argument(description="Language, with or without a region: de, pt-BR.")]
 
 
+def _is_editable(root: Any, info: Info) -> bool:
+    """What a source manages is editable where that source takes what agents write."""
+    value: model.AttributeDefinition = root
+    if value.managed_by is None:
+        return value.is_editable
+    takes: bool = info.context.services.commands.written_through.takes(info.context.principal.workspace_key, value.managed_by)
+    return value.is_editable and takes
+
+
 @strawberry.type(description="An attribute of the workspace's registry: what it is called, what its values are, who writes it.")
 class AttributeDefinition(Node):
     id: strawberry.ID = strawberry.field(description="The definition's id.")
@@ -28,7 +37,9 @@ class AttributeDefinition(Node):
     type: AttributeType = strawberry.field(description="What its values are, and so which editor to open.")
     options: list[str] | None = strawberry.field(description="The values there are, of SELECT and MULTI_SELECT.")
     group: str | None = strawberry.field(description="The group it is shown in.")
-    is_editable: bool = strawberry.field(description="Whether agents may change it; writing another one is READ_ONLY.")
+    is_editable: bool = strawberry.field(
+        resolver=_is_editable, description="Whether agents may change it; writing another one is READ_ONLY."
+    )
     is_search_key: bool = strawberry.field(description="Whether profiles can be searched by it.")
     is_required: bool = strawberry.field(description="Whether missingAttributes names it while it is empty.")
     sensitivity: Sensitivity = strawberry.field(description="How carefully its values are treated.")
@@ -46,7 +57,9 @@ class AttributeDefinition(Node):
         value: model.AttributeDefinition = self  # type: ignore[assignment]
         if value.managed_by is None:
             return None
-        source: SourceValue = describer(info.context.services.registry.described)(value.managed_by)
+        source: SourceValue = describer(info.context.services.registry.seen_by(info.context.principal.workspace_key).described)(
+            value.managed_by
+        )
         return source
 
 

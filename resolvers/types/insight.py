@@ -131,5 +131,5 @@ def _this_trigger(one: item.InterestTriggered) -> model.Interest:
 
 def described(context: OperationContext, key: str) -> sources.Source:
     """The source of a key that a row has."""
-    source: sources.Source = describer(context.services.registry.described)(key)
+    source: sources.Source = describer(context.services.registry.seen_by(context.principal.workspace_key).described)(key)
     return source

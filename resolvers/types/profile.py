@@ -10,16 +10,18 @@ import strawberry
 
 from gateway.auth.policy import Action, mask_of, permissions, require
 from gateway.loaders.bundle import TraitAnswer
+from gateway.loaders.wanted import Needs
 from gateway.model import profile as model
 from gateway.model.change import StreamKey
 from gateway.model.page import PageArgs
 from gateway.model.permissions import ProfilePermissions as Permissions
-from gateway.model.source import SourceReport as Report
 from gateway.model.trait import summarize
 from gateway.sources.contract import Contacts
 from resolvers.batching import BatchInfo, Info, batched
 from resolvers.inputs.timeline import TimelineFilter, TraitFilter
+from resolvers.overlay import overlaid
 from resolvers.pages import note_page, trait_page
+from resolvers.reports import source_reports
 from resolvers.timeline import TimelineAsk, timeline_pages
 from resolvers.types.activity import TimelineConnection
 from resolvers.types.company import Company, CompanyMembership
@@ -60,15 +62,15 @@ class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
         description="Set when the id asked for was merged away: the query answers with the survivor."
     )
     lifecycle: ProfileLifecycle = strawberry.field(description="How far the person is a customer.")
-    first_name: str | None = strawberry.field(description="First name.")
-    middle_name: str | None = strawberry.field(description="Middle name.")
-    last_name: str | None = strawberry.field(description="Last name.")
-    display_name: str = strawberry.field(description="What to call the person; never empty.")
-    avatar_url: URL | None = strawberry.field(description="A picture.")
-    locale: str | None = strawberry.field(description="Language and region, e.g. en-GB.")
-    time_zone: str | None = strawberry.field(description="IANA time zone, e.g. Europe/London.")
-    birth_date: date | None = strawberry.field(description="Date of birth.")
-    customer_since: datetime | None = strawberry.field(description="When the person became a customer.")
+    first_name: str | None = overlaid("first_name", "First name.")
+    middle_name: str | None = overlaid("middle_name", "Middle name.")
+    last_name: str | None = overlaid("last_name", "Last name.")
+    display_name: str = overlaid("display_name", "What to call the person; never empty.")
+    avatar_url: URL | None = overlaid("avatar_url", "A picture.")
+    locale: str | None = overlaid("locale", "Language and region, e.g. en-GB.")
+    time_zone: str | None = overlaid("time_zone", "IANA time zone, e.g. Europe/London.")
+    birth_date: date | None = overlaid("birth_date", "Date of birth.")
+    customer_since: datetime | None = overlaid("customer_since", "When the person became a customer.")
     created_at: datetime = strawberry.field(description="When the gateway first knew of the person.")
     updated_at: datetime = strawberry.field(description="When the profile last changed.")
 
@@ -103,7 +105,11 @@ class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
 
         return await _each(info.context.loaders.contacts, parents, show)
 
-    @batched(type=TraitConnection, description="Facts about the person, merged over all sources, by key.")
+    @batched(
+        type=TraitConnection,
+        description="Facts about the person, merged over all sources, by key.",
+        needs=Needs(traits=True, keys=("filter", "keys")),
+    )
     async def traits(
         parents: Sequence[model.Profile],  # noqa: N805
         info: BatchInfo,
@@ -116,7 +122,7 @@ class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
         show = trait_page(context.services.sealer, context.principal.workspace_id, page, filter, TraitView.of(context))
         return await _each(context.loaders.traits, parents, show)
 
-    @batched(type=list[CategoryCount], description="How many traits each category has.")
+    @batched(type=list[CategoryCount], description="How many traits each category has.", needs=Needs(traits=True))
     async def trait_summary(parents: Sequence[model.Profile], info: BatchInfo) -> Sequence[object]:  # noqa: N805
         view = TraitView.of(info.context)
 
@@ -125,15 +131,23 @@ class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
 
         return await _each(info.context.loaders.traits, parents, show)
 
-    @batched(type=list[CompanyMembership], description="Companies the person belongs to, the main one first.")
+    @batched(type=list[CompanyMembership], description="Companies the person belongs to, the main one first.", needs=Needs(parts=True))
     async def companies(parents: Sequence[model.Profile], info: BatchInfo) -> Sequence[object]:  # noqa: N805
         return await info.context.loaders.memberships.load_many([profile.profile_id for profile in parents])
 
-    @batched(type=Company | None, description="The company that stands for the person; set whenever there is any.")
+    @batched(
+        type=Company | None,
+        description="The company that stands for the person; set whenever there is any.",
+        needs=Needs(parts=True),
+    )
     async def main_company(parents: Sequence[model.Profile], info: BatchInfo) -> Sequence[object]:  # noqa: N805
         return await _each(info.context.loaders.memberships, parents, _main_company)
 
-    @batched(type=NoteConnection | None, description="Notes of agents, newest first; null when you may not read notes.")
+    @batched(
+        type=NoteConnection | None,
+        description="Notes of agents, newest first; null when you may not read notes.",
+        needs=Needs(parts=True),
+    )
     async def notes(
         parents: Sequence[model.Profile],  # noqa: N805
         info: BatchInfo,
@@ -148,7 +162,11 @@ class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
         answers = await context.loaders.notes(window).load_many(ids)
         return [answer if isinstance(answer, BaseException) else show(key, answer) for key, answer in zip(ids, answers, strict=True)]
 
-    @batched(type=TimelineConnection, description="What happened, over all sources in one order: (occurredAt, source, id).")
+    @batched(
+        type=TimelineConnection,
+        description="What happened, over all sources in one order: (occurredAt, source, id).",
+        needs=Needs(parts=True),
+    )
     async def timeline(
         parents: Sequence[model.Profile],  # noqa: N805
         info: BatchInfo,
@@ -171,9 +189,14 @@ class Profile(Node, ProfileAttributes, ProfileInsights, ProfileRecords):
     def viewer_can(self, info: Info) -> Permissions:
         return permissions(info.context.principal)
 
-    @batched(type=list[SourceReport], description="What each source contributed.")
+    @batched(
+        type=list[SourceReport],
+        description="What each source contributed.",
+        needs=Needs(reports=True),
+        waits=True,
+    )
     async def sources(parents: Sequence[model.Profile], info: BatchInfo) -> Sequence[object]:  # noqa: N805
-        return await _each(info.context.loaders.traits, parents, _reports)
+        return await source_reports(info.context, [profile.profile_id for profile in parents])
 
     @strawberry.field(
         description="Where this profile's stream stood before any of the data here was read: subscribe `after` it and nothing is missed."
@@ -216,10 +239,6 @@ async def _each(loader: Any, parents: Sequence[model.Profile], show: Any) -> Seq
     """Each parent's answer as `show` makes it; a failure stays an element."""
     answers = await loader.load_many([profile.profile_id for profile in parents])
     return [answer if isinstance(answer, BaseException) else show(answer) for answer in answers]
-
-
-def _reports(answer: TraitAnswer) -> Sequence[Report]:
-    return answer.reports
 
 
 def _main_company(memberships: Sequence[Any]) -> object:

@@ -13,6 +13,7 @@ from typing import Annotated
 import strawberry
 
 from gateway.engine.context import OperationContext
+from gateway.loaders.wanted import Needs
 from gateway.model import attribute as attribute_model
 from gateway.model import profile as model
 from gateway.model.trait import Trait
@@ -32,6 +33,7 @@ class ProfileAttributes:
     @batched(
         type=list[ProfileAttribute],
         description="MAIN = what this agent pinned, in the agent's order; ALL = show more. search filters labels.",
+        needs=Needs(traits=True),
     )
     async def attributes(
         parents: Sequence[model.Profile],  # noqa: N805
@@ -53,7 +55,11 @@ class ProfileAttributes:
             answers.append([profile_attribute(context, one, traits.get(one.key), identifiers) for one in wanted])
         return answers
 
-    @batched(type=list[AttributeDefinition], description="Attributes the workspace requires that are still empty.")
+    @batched(
+        type=list[AttributeDefinition],
+        description="Attributes the workspace requires that are still empty.",
+        needs=Needs(traits=True),
+    )
     async def missing_attributes(parents: Sequence[model.Profile], info: BatchInfo) -> Sequence[object]:  # noqa: N805
         required = [one for one in definitions(info.context.configuration) if one.is_required]
         if not required:

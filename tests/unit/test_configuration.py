@@ -39,7 +39,7 @@ def test_the_documented_file_is_valid(tmp_path: Path) -> None:
 
     assert (ssn.is_identifier, ssn.is_search_key, ssn.sensitivity) == (True, True, Sensitivity.SENSITIVE)
     assert found.default.sensitive == {"ssn"}
-    assert not found.default.by_key["credit_limit"].is_editable
+    assert found.default.by_key["credit_limit"].managed_by is not None
     assert found.default.autopopulate.keys[Channel.CHAT] == ("email", "phone", "attribute:account_id")
     assert found.default.retention.months(TimelineKind.WEB) == 6
     assert found.default.retention.months(TimelineKind.NOTE) is None

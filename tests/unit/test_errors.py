@@ -14,11 +14,16 @@ from gateway.errors import ConfigurationError, GatewayError, LimitExceeded, Prob
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 
 
-def tree(kind: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError]]:
-    """Every class of the tree."""
+def everybody(kind: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError]]:
+    """Every class, also those that an adapter made for itself."""
     yield kind
     for child in kind.__subclasses__():
-        yield from tree(child)
+        yield from everybody(child)
+
+
+def tree() -> Iterator[type[GatewayError]]:
+    """Every class of the tree."""
+    return (kind for kind in everybody() if kind.__module__ == errors.__name__)
 
 
 SHOWN = [kind for kind in tree() if kind not in {LimitExceeded, Rejected, ConfigurationError, SourceError}]
@@ -49,6 +54,12 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 def test_every_class_is_exported() -> None:
     """`__all__` holds the whole tree."""
     assert {kind.__name__ for kind in tree()} | {"Problem"} == set(errors.__all__)
+
+
+def test_nobody_makes_a_code_of_their_own() -> None:
+    """What is made of the tree elsewhere says more to this gateway, and the same to a client."""
+    codes = {kind.code for kind in tree()}
+    assert {kind.code for kind in everybody()} <= codes
 
 
 def test_a_message_is_never_long() -> None:

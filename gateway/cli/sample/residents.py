@@ -19,7 +19,7 @@ from gateway.cli.sample.tables import Rows, uuid_at
 from gateway.cli.sample.vocabulary import AGENTS, NOTES, ROLES
 from gateway.model.profile import Channel
 
-__all__ = ["COMPANIES", "KNOWN_EMAIL", "KNOWN_USER_ID", "company_rows", "resident_rows", "user_ids"]
+__all__ = ["COMPANIES", "KNOWN_EMAIL", "KNOWN_USER_ID", "Resident", "company_rows", "resident_rows", "residents", "user_ids"]
 
 ACTOR: Final = "demo"
 KNOWN_EMAIL: Final = "ana.souza@example.com"
@@ -96,6 +96,29 @@ _TRAITS_BESIDES = 14
 _CONFLICT_EVERY = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """One of them as other systems meet them; `company`: the index in `COMPANIES`."""
+
+    user_id: str
+    account_id: str
+    email: str
+    first: str
+    last: str
+    locale: str
+    title: str
+    plan: str
+    company: int | None
+
+
+def residents() -> list[Resident]:
+    """Everybody, the known one first."""
+    return [
+        Resident(user_id, _account_id(user_id), _email(one), one.first, one.last, one.locale, one.title, one.plan, one.company)
+        for one, user_id in zip(_RESIDENTS, user_ids(), strict=True)
+    ]
+
+
 def user_ids() -> list[str]:
     """The `user_id` of each of them, the known one first."""
     return [f"cust-{1001 + nth}" for nth in range(len(_RESIDENTS))]
@@ -132,17 +155,25 @@ def _identify(rows: Rows, rng: Random, profile_id: UUID, person: _Resident, user
     since = None if person.lifecycle == "PROSPECT" else made
     names, place = (person.first, person.last), (person.locale, person.time_zone)
     rows.profile(profile_id, names, person.lifecycle, place, birth_date, since, made, made)
-    name = f"{person.first}.{person.last}".lower().translate(_ASCII)
+    email = _email(person)
     rows.contact_point(rng, profile_id, Channel.VOICE, person.phone, made, label="mobile", primary=True)
-    rows.contact_point(rng, profile_id, Channel.EMAIL, f"{name}@example.com", made, label="private", primary=True, source="tracking")
+    rows.contact_point(rng, profile_id, Channel.EMAIL, email, made, label="private", primary=True, source="tracking")
     if person.company is not None:
-        rows.contact_point(rng, profile_id, Channel.EMAIL, f"{name}@example.org", made, label="work", primary=False)
+        rows.contact_point(rng, profile_id, Channel.EMAIL, email.replace(".com", ".org"), made, label="work", primary=False)
     if rng.random() < 0.5:  # noqa: PLR2004  # half of them
         rows.contact_point(rng, profile_id, Channel.WHATSAPP, person.phone, made, label=None, primary=True)
     rows.identifier(rng, profile_id, "user_id", user_id, made)
-    rows.identifier(rng, profile_id, "account_id", user_id.replace("cust", "ACC"), made, source="native")
+    rows.identifier(rng, profile_id, "account_id", _account_id(user_id), made, source="native")
     if person.lifecycle != "PROSPECT":
         rows.identifier(rng, profile_id, "loyalty_number", f"L{4_700_000 + int(user_id[5:]) * 17}", made, source="native")
+
+
+def _email(person: _Resident) -> str:
+    return f"{person.first}.{person.last}@example.com".lower().translate(_ASCII)
+
+
+def _account_id(user_id: str) -> str:
+    return user_id.replace("cust", "ACC")
 
 
 def _describe(rows: Rows, rng: Random, profile_id: UUID, person: _Resident, until: datetime, *, disputed: bool) -> None:

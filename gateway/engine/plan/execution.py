@@ -12,12 +12,12 @@ from inspect import isawaitable
 from typing import Any, cast
 
 from graphql import (
-    DocumentNode,
     ExecutionResult,
     FieldNode,
     FragmentSpreadNode,
     GraphQLField,
     InlineFragmentNode,
+    OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
 )
@@ -71,31 +71,54 @@ class Compiled:
         return together
 
 
-class Plans:
-    """The plans of one schema that are kept. `attribute_of`: see `tree.make_plan`."""
+class _Kept:
+    """An operation that was seen, and its plan, when it was made."""
 
-    def __init__(self, attribute_of: AttributeOf = no_attribute, most: int = _MOST_PLANS) -> None:
+    __slots__ = ("compiled", "is_made", "operation")
+
+    def __init__(self, operation: OperationDefinitionNode) -> None:
+        self.operation = operation
+        self.compiled: Compiled | None = None
+        self.is_made = False
+
+
+_Key = tuple[int, tuple[bool, ...]]
+
+
+class Plans:
+    """The plans of one schema that are kept, by operation: whoever keeps parsed documents finds their plans again.
+
+    A plan's code costs more than one execution saves, so it is made when an operation is seen for the second time: a stream of documents that are
+    sent once cannot buy it.
+    """
+
+    def __init__(self, attribute_of: AttributeOf = no_attribute, *, most: int = _MOST_PLANS, at_once: bool = False) -> None:
+        """`attribute_of`: see `tree.make_plan`; `most`: plans kept; `at_once`: make each when it is first asked for."""
         self._attribute_of = attribute_of
         self._most = most
-        self._kept: OrderedDict[tuple[int, str | None, tuple[bool, ...]], tuple[DocumentNode, Compiled | None]] = OrderedDict()
-        self._guards: OrderedDict[tuple[int, str | None], tuple[DocumentNode, tuple[str, ...]]] = OrderedDict()
+        self._at_once = at_once
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._guards: OrderedDict[int, tuple[OperationDefinitionNode, tuple[str, ...]]] = OrderedDict()
 
-    def plan(self, document: DocumentNode, executor: Executor[Any]) -> Compiled | None:
+    def plan(self, executor: Executor[Any]) -> Compiled | None:
         """The plan of the operation that this executor was built for; None: the reference executor takes it."""
-        name = executor.operation.name.value if executor.operation.name is not None else None
-        guards = self._guards_of(document, name, executor)
+        operation = executor.operation
+        guards = self._guards_of(executor)
         if len(guards) > _MOST_GUARDS:
             return None
         given = executor.variable_values.coerced
-        key = id(document), name, tuple(bool(given.get(guard)) for guard in guards)
+        key = id(operation), tuple(bool(given.get(guard)) for guard in guards)
         kept = self._kept.get(key)
-        if kept is None or kept[0] is not document:
-            kept = self._kept[key] = document, self._compile(executor)
+        if kept is None or kept.operation is not operation:
+            kept = self._kept[key] = _Kept(operation)
             if len(self._kept) > self._most:
                 self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(key)
-        return kept[1]
+            if not self._at_once:
+                return None
+        self._kept.move_to_end(key)
+        if not kept.is_made:
+            kept.is_made, kept.compiled = True, self._compile(executor)
+        return kept.compiled
 
     def _compile(self, executor: Executor[Any]) -> Compiled | None:
         try:
@@ -104,19 +127,20 @@ class Plans:
             return None
         return Compiled(plan, write(plan, executor))
 
-    def _guards_of(self, document: DocumentNode, name: str | None, executor: Executor[Any]) -> tuple[str, ...]:
-        kept = self._guards.get((id(document), name))
-        if kept is None or kept[0] is not document:
-            found = tuple(sorted(set(_guards(executor.operation.selection_set, executor.fragments, set()))))
-            kept = self._guards[id(document), name] = document, found
+    def _guards_of(self, executor: Executor[Any]) -> tuple[str, ...]:
+        operation = executor.operation
+        kept = self._guards.get(id(operation))
+        if kept is None or kept[0] is not operation:
+            found = tuple(sorted(set(_guards(operation.selection_set, executor.fragments, set()))))
+            kept = self._guards[id(operation)] = operation, found
             if len(self._guards) > self._most:
                 self._guards.popitem(last=False)
         return kept[1]
 
 
-def execute(executor: Executor[Any], document: DocumentNode, plans: Plans) -> ExecutionResult | Awaitable[ExecutionResult]:
+def execute(executor: Executor[Any], plans: Plans) -> ExecutionResult | Awaitable[ExecutionResult]:
     """Execute the operation that `executor` (of graphql-core, `Executor.build`) was built for; the same answer as its own `execute_operation`."""
-    compiled = plans.plan(document, executor) if executor.middleware_manager is None and executor.abort_signal is None else None
+    compiled = plans.plan(executor) if executor.middleware_manager is None and executor.abort_signal is None else None
     if compiled is None:
         return cast("ExecutionResult | Awaitable[ExecutionResult]", executor.execute_operation())
     levels = Levels(compiled.plan, executor)

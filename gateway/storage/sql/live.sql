@@ -2,8 +2,8 @@
 -- The last statement of a business transaction. Heads are locked in the order of their streams; the locks are held to commit, so for one
 -- stream the order of seq is the order of commits, and a rolled-back transaction leaves no hole.
 WITH given AS (
-    SELECT * FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::boolean[], $7::text[], $8::text[]) WITH ORDINALITY
-        AS change (stream_id, kind, entity_id, entity_source, is_new, fields, actor, n)
+    SELECT * FROM unnest($2::uuid[], $3::smallint[], $4::uuid[], $5::text[], $6::boolean[], $7::text[], $8::text[], $9::text[]) WITH ORDINALITY
+        AS change (stream_id, kind, entity_id, entity_source, is_new, fields, actor, entity_key, n)
 ), heads AS (
     INSERT INTO stream_head AS s (workspace_id, stream_id, head)
     SELECT $1, stream_id, count(*) FROM given GROUP BY stream_id ORDER BY stream_id
@@ -13,8 +13,8 @@ WITH given AS (
     SELECT g.*, h.head - count(*) OVER (PARTITION BY g.stream_id) + row_number() OVER (PARTITION BY g.stream_id ORDER BY g.n) AS seq
       FROM given g JOIN heads h USING (stream_id)
 ), logged AS (
-    INSERT INTO change_log (workspace_id, stream_id, seq, kind, entity_id, entity_source, is_new, fields, actor)
-    SELECT $1, stream_id, seq, kind, entity_id, entity_source, is_new, string_to_array(fields, ','), actor FROM numbered
+    INSERT INTO change_log (workspace_id, stream_id, seq, kind, entity_id, entity_source, is_new, fields, actor, entity_key)
+    SELECT $1, stream_id, seq, kind, entity_id, entity_source, is_new, string_to_array(fields, ','), actor, entity_key FROM numbered
 )
 SELECT stream_id, incarnated(epoch, (SELECT incarnation())) AS epoch, head FROM heads
 
@@ -27,7 +27,7 @@ SELECT s.workspace_id, s.stream_id, incarnated(s.epoch, (SELECT incarnation())) 
 -- Where a stream stands, and what stands behind $3, $4 entries at most, both as of one moment and of one server. One row without an entry
 -- where there is nothing behind it (or $3 is null), none where there is no such stream.
 SELECT incarnated(s.epoch, (SELECT incarnation())) AS epoch, s.head, s.low,
-       l.seq, l.kind, l.at, l.actor, l.fields, l.entity_id, l.entity_source, l.is_new
+       l.seq, l.kind, l.at, l.actor, l.fields, l.entity_id, l.entity_source, l.is_new, l.entity_key
   FROM stream_head s
   LEFT JOIN LATERAL (
        SELECT * FROM change_log

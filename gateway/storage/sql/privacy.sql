@@ -223,6 +223,8 @@ WITH gone_trait AS (DELETE FROM trait WHERE workspace_id = $1 AND profile_id = a
      gone_segment AS (DELETE FROM segment_membership WHERE workspace_id = $1 AND profile_id = any($2::uuid[]) RETURNING 1),
      gone_interest AS (DELETE FROM interest WHERE workspace_id = $1 AND profile_id = any($2::uuid[]) RETURNING 1),
      gone_verification AS (DELETE FROM verification WHERE workspace_id = $1 AND profile_id = any($2::uuid[]) RETURNING 1),
+     gone_mark AS (DELETE FROM arrival_mark WHERE workspace_id = $1 AND profile_id = any($2::uuid[])),
+     gone_sighting AS (DELETE FROM source_sighting WHERE workspace_id = $1 AND profile_id = any($2::uuid[])),
      gone_presence AS (DELETE FROM presence WHERE workspace_id = $1 AND profile_id = any($2::uuid[]) RETURNING 1)
 SELECT (SELECT count(*) FROM gone_trait) AS trait, (SELECT count(*) FROM gone_point) AS contact_point, (SELECT count(*) FROM gone_identifier) AS identifier,
        (SELECT count(*) FROM gone_membership) AS membership, (SELECT count(*) FROM gone_consent) AS consent,
@@ -240,6 +242,8 @@ WITH gone_trait AS (DELETE FROM trait
      gone_identifier AS (DELETE FROM identifier WHERE workspace_id = $1 AND profile_id = any($2::uuid[]) RETURNING 1),
      gone_evidence AS (UPDATE consent SET evidence = NULL
                         WHERE workspace_id = $1 AND profile_id = any($2::uuid[]) AND evidence IS NOT NULL RETURNING 1),
+     gone_mark AS (DELETE FROM arrival_mark WHERE workspace_id = $1 AND profile_id = any($2::uuid[])),
+     gone_sighting AS (DELETE FROM source_sighting WHERE workspace_id = $1 AND profile_id = any($2::uuid[])),
      gone_verification AS (DELETE FROM verification WHERE workspace_id = $1 AND profile_id = any($2::uuid[]) RETURNING 1)
 SELECT (SELECT count(*) FROM gone_trait) AS trait, (SELECT count(*) FROM gone_point) AS contact_point, (SELECT count(*) FROM gone_identifier) AS identifier,
        (SELECT count(*) FROM gone_evidence) AS consent_evidence, (SELECT count(*) FROM gone_verification) AS verification

@@ -28,7 +28,7 @@ from gateway.engine.request import Request as Operation
 from gateway.errors import BadRequest, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
 from gateway.transport.http.negotiation import JSON, media_type
 
-__all__ = ["MAX_BODY", "MAX_NESTING", "METHODS", "guard", "read_body", "read_operation"]
+__all__ = ["MAX_BODY", "MAX_NESTING", "METHODS", "decoded", "guard", "read_body", "read_operation"]
 
 MAX_BODY: Final = 256 * 1024
 """Bytes of a body, or of a query string."""
@@ -73,7 +73,7 @@ async def read_operation(request: Request) -> Operation:
     if request.method == "GET":
         return _from_query(request.scope["query_string"])
     _check_content(request.headers)
-    return _operation(_decoded(await read_body(request, MAX_BODY)))
+    return _operation(decoded(await read_body(request, MAX_BODY)))
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -120,7 +120,7 @@ def _from_query(query_string: bytes) -> Operation:
     if len(given) < len(pairs):
         raise BadRequest("A parameter stands twice in the query string.")
     values: dict[str, Any] = {name: given[name] for name in ("query", "operationName") if given.get(name)}
-    values |= {name: _decoded(given[name].encode()) for name in ("variables", "extensions") if given.get(name)}
+    values |= {name: decoded(given[name].encode()) for name in ("variables", "extensions") if given.get(name)}
     return _operation(values)
 
 
@@ -140,8 +140,12 @@ def _operation(given: object) -> Operation:
 # JSON
 
 
-def _decoded(text: bytes) -> Any:
-    """The value, if it is one that every reader of this JSON understands the same way."""
+def decoded(text: bytes) -> Any:
+    """The value, if it is one that every reader of this JSON understands the same way.
+
+    Raises:
+        BadRequest: it is none.
+    """
     brackets = text.count(b"{") + text.count(b"[")
     with _no_collection() if brackets > _MANY else nullcontext():
         try:

@@ -52,7 +52,7 @@ async def welcome(process: asyncio.subprocess.Process) -> tuple[dict[str, str], 
     """What the demo prints once it runs: addresses and credentials by their labels, and the commands to paste."""
     assert process.stdout is not None
     labelled, commands = {}, []
-    while len(commands) < 3:
+    while len(commands) < 4:
         line = (await process.stdout.readline()).decode().rstrip()
         label, _, value = line.partition("  ")
         labelled[label] = value.strip()
@@ -105,14 +105,15 @@ async def test_a_newcomers_first_minutes(tmp_path: Path) -> None:
     The second start stops by itself after the asked seconds and finds the people and the event of the first.
     """
     async with asyncio.timeout(DEADLINE), demo(tmp_path) as process:
-        labelled, (query, desk, track) = await welcome(process)
+        labelled, (query, desk, track, elsewhere) = await welcome(process)
         profile = (await paste(query))["data"]["profile"]
         item = await next_item(labelled["WebSocket"], labelled["agent"], profile["id"])
         viewer = (await paste(desk))["data"]["viewer"]
         tracked = await paste(track)
+        parts = (await paste(elsewhere))["data"]["profile"]["sources"]
         process.send_signal(signal.SIGINT)
         assert process.stdout is not None
-        last = (await process.stdout.read()).decode().strip()
+        last = (await process.stdout.read()).decode().splitlines()[-1]
         code = await process.wait()
 
     assert profile["displayName"] == "Ana Souza"
@@ -121,6 +122,7 @@ async def test_a_newcomers_first_minutes(tmp_path: Path) -> None:
     assert item["source"]["key"] == "tracking"
     assert viewer["actor"]["displayName"] == "Maria Keller"
     assert (tracked["accepted"], tracked["rejected"]) == (1, [])
+    assert {"crm", "orders", "analytics"} <= {part["source"]["key"] for part in parts}
     assert (code, last, (tmp_path / "errors").read_text()) == (0, "Stopped.", "")
 
     async with asyncio.timeout(DEADLINE), demo(tmp_path, "--no-ticker", "--seconds", "0.2") as process:

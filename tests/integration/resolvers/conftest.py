@@ -281,7 +281,7 @@ async def _gateway(
 ) -> AsyncIterator[Gateway]:
     """The gateway on a database of its own, with a poll so slow that only the bell can be why an event arrives.
 
-    A test module that needs a configuration has its TOML text in `CONFIG`.
+    A test module that needs a configuration has its TOML text in `CONFIG`, one with sources elsewhere has theirs in `SOURCES_FILE`.
     """
     name = f"resolvers_{next(_numbers)}"
     await _on_server(postgres, f"CREATE DATABASE {name}")
@@ -290,6 +290,9 @@ async def _gateway(
     config = getattr(request.module, "CONFIG", None)
     if config is not None:
         (data_dir / "gateway.toml").write_text(config)
+    sources = getattr(request.module, "SOURCES_FILE", None)
+    if sources is not None:
+        (data_dir / "sources.toml").write_text(sources)
     settings = Settings(  # type: ignore[call-arg]
         dev=True,
         database_url=SecretStr(dsn),
@@ -297,6 +300,7 @@ async def _gateway(
         bus=SecretStr("memory"),
         poll_interval=60,
         config=None if config is None else data_dir / "gateway.toml",
+        sources=None if sources is None else data_dir / "sources.toml",
     )
     async with open_runtime(settings) as runtime:
         yield Gateway(runtime, settings, DevelopmentKeys.open(data_dir).signer())

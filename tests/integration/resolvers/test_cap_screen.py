@@ -35,14 +35,14 @@ async def opened(graph: Graph, address: str, agent: str = "ann") -> str:
     return str((await graph.data(document, {"input": given}, graph.admin))["contact"]["id"])
 
 
-async def federated(graph: Graph, source: MemorySource, profile: str) -> dict[str, Any]:
-    """The screen of a profile where another system contributes."""
+async def federated(graph: Graph, source: MemorySource, profile: str, missing: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The screen of a profile where another system contributes; `missing`: the sources that `errors` names."""
     services = graph.runtime.services
     registry = Registry.build(services.registry.profiles, [source], dict(services.registry.described))
     context = replace(graph.runtime, services=replace(services, registry=registry)).context_for(graph.agent)
     prepared = graph.runtime.engine.prepare(Request(FEDERATED, {"id": profile}))
     answer = await graph.runtime.engine.execute(prepared, context)
-    assert "errors" not in answer, answer
+    assert tuple(error["extensions"]["source"] for error in answer.get("errors", ())) == missing, answer
     shown: dict[str, Any] = answer["data"]["profile"]
     return shown
 
@@ -137,11 +137,11 @@ async def test_cap_127_131_history_stays_in_its_own_store(graph: Graph) -> None:
 
 
 async def test_cap_139_a_system_that_fails_costs_its_own_part(graph: Graph) -> None:
-    """The rest is answered, and the report says which source is missing."""
+    """The rest is answered, and the reports and `errors` say which source is missing."""
     profile = await graph.profile("Ana", attributes={"plan": "gold"})
     source = await system_of_record(graph, profile)
     source.faults = Faults(error_rate=1.0)
-    shown = await federated(graph, source, profile)
+    shown = await federated(graph, source, profile, missing=("orders",))
 
     assert [one["key"] for one in shown["traits"]["nodes"]] == ["plan"]
     assert {(one["source"]["key"], one["state"]) for one in shown["timeline"]["sources"]} == {("native", "OK"), ("orders", "ERROR")}

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.model.activity import ExternalActivity, Place, SortDirection, TimelineFilter, TimelineItem, TimelineKind, place_of
 from gateway.model.source import Source
-from gateway.timeline.around import centred, windows_around
+from gateway.timeline.around import Centred, centred, windows_around
+from gateway.timeline.merge import Merged
 
 __all__: list[str] = []
 
@@ -39,7 +40,8 @@ def test_a_page_around_a_place(count: int, middle: int, size: int, order: SortDi
     before = [item for item in reversed(items) if place_of(item).key < older.upper.key][: older.limit]
     after = [item for item in items if place_of(item).key > newer.lower.key][: newer.limit]
     held = items[middle] if middle < count and there else None
-    page, follow, precede = centred(before, held, after, size, order)
+    shown = centred(Merged(before, len(before) > older.limit), held, Merged(after, len(after) > newer.limit), size, order)
+    page, follow, precede = shown.items, shown.follow, shown.precede
 
     line = [item for item in items if item is held or place_of(item).key != place.key]
     if order is SortDirection.DESC:
@@ -61,3 +63,14 @@ def test_what_is_read() -> None:
 
     assert (older.upper, older.newest_first, older.limit, older.filter) == (place, True, 3, chosen)
     assert (newer.lower, newer.newest_first, newer.limit) == (place, False, 4)
+
+
+def test_a_side_that_a_source_cut() -> None:
+    """Where a side ends because a source has vouched for no more, the page says that there may be more, and where to go on, in both orders."""
+    one, two, cut = event(1), event(3), Place(NOON, "shop", "")
+    older, newer = Merged([one], more=True, end=cut), Merged([two], more=False)
+
+    assert centred(older, None, newer, 4, SortDirection.ASC) == Centred([one, two], follow=False, precede=True, start=cut)
+    assert centred(older, None, newer, 4, SortDirection.DESC) == Centred([two, one], follow=True, precede=False, end=cut)
+    assert centred(newer, None, older, 4, SortDirection.ASC) == Centred([two, one], follow=True, precede=False, end=cut)
+    assert centred(older, None, newer, 1, SortDirection.ASC) == Centred([two], follow=False, precede=True)

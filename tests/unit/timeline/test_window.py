@@ -62,8 +62,8 @@ def show(page: PageArgs, order: SortDirection, after: Place | None, before: Plac
     """A page of HISTORY as a client would see it, with `hasNextPage` and `hasPreviousPage`."""
     window = window_of(page, order, after, before, EVERYTHING)
     inside = [item for item in HISTORY if window.lower.key < place_of(item).key < window.upper.key]
-    items, more = merge([(inside[::-1] if window.newest_first else inside)[: window.limit]], page.limit, window.newest_first)
-    return (arrange(items, page), *page_flags(page, more))
+    found = merge([(inside[::-1] if window.newest_first else inside)[: window.limit]], page.limit, window.newest_first)
+    return (arrange(found.items, page), *page_flags(page, found.more))
 
 
 @given(size=st.integers(1, 12), order=st.sampled_from(SortDirection), backward=st.booleans())

@@ -26,6 +26,8 @@ from starlette.routing import Route
 from gateway.auth.session import Session, Sessions
 from gateway.engine.executor import Engine
 from gateway.errors import CursorInvalid, RateLimited, Unauthenticated
+from gateway.loaders.ledger import Ledger
+from gateway.loaders.wanted import Wanted
 from gateway.transport.http import GraphQLEndpoint, Wiring
 from gateway.transport.http.events import Timing
 from gateway.transport.tracing import RequestId
@@ -82,8 +84,9 @@ class Context:
     world: World
     principal: Any
     session: Session | None
+    ledger: Ledger = field(default_factory=Ledger)
 
-    def fork(self) -> Context:
+    def fork_for(self, wanted: Wanted) -> Context:
         """The same."""
         return self
 

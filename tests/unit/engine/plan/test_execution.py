@@ -49,7 +49,7 @@ class Scene:
         self.schema: GraphQLSchema = build_schema(SCHEMA)
         self.calls: list[tuple[str, int]] = []
         self.order: list[str] = []
-        self.plans = Plans(self.attribute_of)
+        self.plans = Plans(self.attribute_of, at_once=True)
         fields = self.schema.type_map["Person"].fields  # type: ignore[attr-defined]
         fields["friends"].extensions[BATCH] = self.friends
         fields["boss"].extensions[BATCH] = self.bosses
@@ -96,7 +96,7 @@ class Scene:
         async def go() -> ExecutionResult:
             executor = Executor.build(self.schema, document, None, None, variables)
             assert isinstance(executor, Executor)
-            answer = execute(executor, document, self.plans)
+            answer = execute(executor, self.plans)
             result = await answer if isawaitable(answer) else answer
             assert isinstance(result, ExecutionResult)
             return result
@@ -190,7 +190,7 @@ def test_a_plan_is_made_once_for_each_choice_of_its_guards(scene: Scene) -> None
     def plan(**variables: Any) -> Any:
         executor = Executor.build(scene.schema, document, None, None, variables)
         assert isinstance(executor, Executor)
-        return scene.plans.plan(document, executor)
+        return scene.plans.plan(executor)
 
     one = plan(a=True, name="x")
     assert one is not None
@@ -216,7 +216,7 @@ def test_what_is_not_compiled_is_answered_by_the_reference(scene: Scene, text: s
     variables = dict.fromkeys("abcde", False)
     executor = Executor.build(scene.schema, document, None, None, variables)
     assert isinstance(executor, Executor)
-    assert scene.plans.plan(document, executor) is None
+    assert scene.plans.plan(executor) is None
     assert scene.run(text, **variables).data is not None
 
 
@@ -225,7 +225,7 @@ def test_the_code_of_a_plan_reads_well_and_has_nothing_of_a_client_in_it_but_nam
     document = parse('{ mine: person(name: "\\"); raise SystemExit  # ") { ...F } } fragment F on Person { name }')
     executor = Executor.build(scene.schema, document)
     assert isinstance(executor, Executor)
-    compiled = scene.plans.plan(document, executor)
+    compiled = scene.plans.plan(executor)
     assert compiled is not None
     assert '"mine": ' in compiled.written.text
     assert "SystemExit" not in compiled.written.text
@@ -249,7 +249,7 @@ def test_a_plan_may_be_given_up_while_it_runs(scene: Scene) -> None:
         document = parse("{ people { boss { name } friends { name } } }")
         executor = Executor.build(scene.schema, document)
         assert isinstance(executor, Executor)
-        answer = execute(executor, document, scene.plans)
+        answer = execute(executor, scene.plans)
         assert isawaitable(answer)
         task = asyncio.ensure_future(answer)
         for _ in range(5):
@@ -269,6 +269,24 @@ def test_the_document_shows_the_code_that_is_made(scene: Scene) -> None:
     document = parse(operation)
     executor = Executor.build(scene.schema, document)
     assert isinstance(executor, Executor)
-    compiled = scene.plans.plan(document, executor)
+    compiled = scene.plans.plan(executor)
     assert compiled is not None
     assert code in compiled.written.text
+
+
+def test_a_plan_is_made_when_an_operation_is_seen_again(scene: Scene) -> None:
+    """What is sent once costs no code; and plans that are not used make room."""
+    plans = Plans(scene.attribute_of, most=2)
+
+    def executors() -> Executor[Any]:
+        executor = Executor.build(scene.schema, parse("{ people { name } }"))
+        assert isinstance(executor, Executor)
+        return executor
+
+    first, second, third = executors(), executors(), executors()
+    assert plans.plan(first) is None
+    compiled = plans.plan(first)
+    assert compiled is not None
+    assert plans.plan(first) is compiled
+    assert [plans.plan(second), plans.plan(third)] == [None, None]
+    assert plans.plan(first) is None

@@ -34,7 +34,7 @@ def _run(world: World, document: Any, variables: dict[str, bool], plans: Plans |
     async def run() -> ExecutionResult:
         executor = Executor.build(world.schema, document, world.root, None, variables)
         assert isinstance(executor, Executor), executor
-        result = executor.execute_operation() if plans is None else execute(executor, document, plans)
+        result = executor.execute_operation() if plans is None else execute(executor, plans)
         answer = await result if isawaitable(result) else result
         assert isinstance(answer, ExecutionResult)
         return answer
@@ -72,7 +72,7 @@ def test_the_executors_agree(seed: int) -> None:
     document = parse(text)
     assert validate(world.schema, document, [rule for rule in specified_rules if rule.__name__ != "NoUnusedVariablesRule"]) == []
     expected, asked = _run(world, document, variables, None)
-    plans = Plans(world.attribute_of)
+    plans = Plans(world.attribute_of, at_once=True)
     for _ in range(2):
         result, own = _run(world, document, variables, plans)
         assert json.dumps(result.data) == json.dumps(expected.data)
