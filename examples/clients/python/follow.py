@@ -1,7 +1,5 @@
 """Follows one profile and never loses an item: ask for the screen, subscribe behind its cursor, come back behind the last event's."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json
@@ -23,7 +21,7 @@ EVENTS = """subscription($id: ID!, $after: StreamCursor) { timelineEvents(profil
   ... on TimelineItemUpserted { item { id title } } ... on TimelineItemRemoved { itemId } ... on ProfileMerged { profile { id } } } }"""
 RENEW = "mutation($token: String!) { refreshSession(token: $token) { actor { id } } }"
 OUR_FAULT = {4400, 4401, 4406, 4409, 4429, 1002, 1003, 1007, 1008, 1009}  # close codes that coming back does not mend
-PASSING = {"RATE_LIMITED", "OVERLOADED", "OPERATION_TIMEOUT", "SOURCE_TIMEOUT", "SOURCE_UNAVAILABLE", "SOURCE_CIRCUIT_OPEN"}
+PASSING = {"CURSOR_INVALID", "RATE_LIMITED", "OVERLOADED", "OPERATION_TIMEOUT"}  # and every SOURCE_…
 
 
 async def follow(url: str, email: str, get_token: Callable[[], str], show: Callable[[dict[str, Any]], None]) -> str:
@@ -31,19 +29,18 @@ async def follow(url: str, email: str, get_token: Callable[[], str], show: Calla
     profile, after, seen, attempts, refusals = "", None, -1, 0, 0  # keep `after` where you keep what you show
     while True:
         token, pause, leaving = get_token(), 0.0, False
-        # The gateway pings every 20 seconds: whoever hears nothing for 45 has lost it without being told.
-        transport = WebsocketsTransport(url, init_payload={"Authorization": f"Bearer {token}"}, keep_alive_timeout=45)
+        transport = WebsocketsTransport(url, init_payload={"Authorization": f"Bearer {token}"}, keep_alive_timeout=45)  # pings every 20 s
         try:
             async with Client(transport=transport) as session, AsyncExitStack() as stack:
                 stack.callback(asyncio.create_task(renew(session, token, get_token, show)).cancel)
                 if after is None:
-                    if (found := await screen(session, email, show)) is None:
+                    if (found := (await ask(session, show, SCREEN, email=email))["profile"]) is None:
                         return "NOT_FOUND"
                     profile, after = found["id"], found["timeline"]["streamCursor"]
-                async for data in session.subscribe(GraphQLRequest(EVENTS, variable_values={"id": profile, "after": after})):
-                    event = data["timelineEvents"]
-                    kind = event["__typename"]
-                    if kind.startswith("TimelineItem") and event["seq"] <= seen:
+                request = GraphQLRequest(EVENTS, variable_values={"id": profile, "after": after})
+                async for answer in session.subscribe(request, get_execution_result=True):
+                    event = part(answer)["timelineEvents"]
+                    if (kind := event["__typename"]).startswith("TimelineItem") and event["seq"] <= seen:
                         continue  # shown already
                     show(event)
                     if kind == "StreamReady":
@@ -51,7 +48,7 @@ async def follow(url: str, email: str, get_token: Callable[[], str], show: Calla
                     elif kind == "StreamGap" and event["gap"] == "PERMISSION_CHANGED":
                         return "PERMISSION_CHANGED"
                     elif kind == "StreamGap":
-                        await screen(session, email, show)  # all up to this event, perhaps more: know an item by its id
+                        await ask(session, show, SCREEN, email=email)  # all up to this event, perhaps more: know an item by its id
                     elif kind == "StreamGoAway":
                         leaving, pause = True, event["retryAfterMs"] / 1000
                     seen, after = event["seq"], event["cursor"]  # only now that it was handled
@@ -59,9 +56,8 @@ async def follow(url: str, email: str, get_token: Callable[[], str], show: Calla
                     return "ENDED"  # merged into another profile, or erased, or not yours
         except (TransportError, TimeoutError) as failure:
             why, at_least = reason_of(failure)
-            if why == "CURSOR_INVALID":
-                after = None
-            elif why in OUR_FAULT or (isinstance(failure, TransportQueryError) and why not in PASSING):
+            after = None if why == "CURSOR_INVALID" else after
+            if why in OUR_FAULT or (isinstance(failure, TransportQueryError) and why not in PASSING and "SOURCE_" not in why):
                 raise
             if (refusals := refusals + (why == 4403)) > 5:
                 return "SIGN_IN_AGAIN"
@@ -70,20 +66,25 @@ async def follow(url: str, email: str, get_token: Callable[[], str], show: Calla
         await asyncio.sleep(pause)
 
 
-async def screen(session: Any, email: str, show: Callable[[dict[str, Any]], None]) -> Any:
-    """Ask for what the screen shows, and show it."""
-    show(answer := await session.execute(GraphQLRequest(SCREEN, variable_values={"email": email})))
-    return answer["profile"]
+async def ask(session: Any, show: Callable[[dict[str, Any]], None], document: str, **variables: Any) -> Any:
+    """Ask, show the answer, and give it back."""
+    show(data := part(await session.execute(GraphQLRequest(document, variable_values=variables), get_execution_result=True)))
+    return data
+
+
+def part(answer: Any) -> Any:
+    """What there is: a source that is away is named in `errors`, beside what the others know."""
+    if answer.errors and not any((answer.data or {}).values()):
+        raise TransportQueryError(str(answer.errors[0]), errors=answer.errors)
+    return answer.data
 
 
 async def renew(session: Any, token: str, get_token: Callable[[], str], show: Callable[[dict[str, Any]], None]) -> None:
     """Exchange the token before it ends. Where that fails, 4403 comes, and the next connection begins with a fresh one."""
     with suppress(TransportError):
         while True:
-            expires = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["exp"]
-            await asyncio.sleep(max(1.0, 0.8 * (expires - time.time())))
-            token = get_token()
-            show(await session.execute(GraphQLRequest(RENEW, variable_values={"token": token})))
+            await asyncio.sleep(max(1.0, 0.8 * (json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))["exp"] - time.time())))
+            await ask(session, show, RENEW, token=(token := get_token()))
 
 
 def reason_of(failure: Any) -> tuple[Any, float]:
@@ -95,5 +96,4 @@ def reason_of(failure: Any) -> tuple[Any, float]:
 
 
 if __name__ == "__main__":
-    url, email, file = sys.argv[1:]
-    asyncio.run(follow(url, email, lambda: Path(file).read_text().strip(), lambda news: print(json.dumps(news), flush=True)))
+    asyncio.run(follow(*sys.argv[1:3], lambda: Path(sys.argv[3]).read_text().strip(), lambda news: print(json.dumps(news), flush=True)))

@@ -36,7 +36,7 @@ export async function follow(url: string, email: string, getToken: () => Promise
   });
   async function ask<T extends object>(payload: SubscribePayload): Promise<T> {
     for await (const { data, errors } of client.iterate<T>(payload)) {
-      if (errors || !data) throw errors;
+      if (!data || (errors && Object.values(data).every((value) => value === null))) throw errors; // else it is what there is: a source is away
       show(data);
       return data;
     }
@@ -64,7 +64,7 @@ export async function follow(url: string, email: string, getToken: () => Promise
         [id, after] = [profile.id, profile.timeline.streamCursor];
       }
       for await (const { data, errors } of client.iterate<{ timelineEvents: Event }>({ query: EVENTS, variables: { id, after } })) {
-        if (errors || !data) throw errors;
+        if (!data) throw errors;
         const event: Event = data.timelineEvents;
         if (event.__typename.startsWith("TimelineItem") && event.seq <= seen) continue; // shown already
         show(event);

@@ -163,12 +163,14 @@ async def test_fault_014_twenty_megabytes_of_headers_are_refused_early(house: St
     peer = await server.peer()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     await peer.say(b"GET /fast HTTP/1.1\r\nhost: x\r\n", b"" if endless.endswith(b"\n") else b"cookie: ")
+    told = asyncio.create_task(peer.reader.readuntil(b"\r\n"))  # read while it sends: a connection that breaks takes what is unread with it
     with contextlib.suppress(OSError):
         for _ in range(20 * 1024 * 1024 // len(endless) // 16):
             await peer.say(endless * 16)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 
-    assert (await peer.rest()).startswith(b"HTTP/1.1 431")
+    async with asyncio.timeout(SECONDS):
+        assert (await told).startswith(b"HTTP/1.1 431")
     assert grown < 8 * 1024  # kilobytes, both ends included
 
 

@@ -265,7 +265,7 @@ def test_a_plan_may_be_given_up_while_it_runs(scene: Scene) -> None:
 def test_the_document_shows_the_code_that_is_made(scene: Scene) -> None:
     """docs/engine.md's worked example is what this code makes of its operation."""
     text = (Path(__file__).parents[4] / "docs" / "engine.md").read_text()
-    operation, code = (text.split(f"```{language}\n")[1].split("```")[0] for language in ("graphql", "python"))
+    operation, code = (text.split(f"```{language}\n")[1].split("```")[0] for language in ("graphql", "text"))
     document = parse(operation)
     executor = Executor.build(scene.schema, document)
     assert isinstance(executor, Executor)
