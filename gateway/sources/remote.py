@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from gateway.errors import SourceError
 from gateway.model.activity import Direction, TimelineKind
@@ -39,6 +39,8 @@ __all__ = [
 
 PROFILE_FIELDS = frozenset({"first_name", "middle_name", "last_name", "avatar_url", "locale", "time_zone", "birth_date", "customer_since"})
 """Fields of a profile that a source may know."""
+_SCANNED: Final = 200
+"""Newest items of each person among which a single one is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +234,16 @@ class RemoteAdapter:
         raise NotImplementedError
 
     async def items_by_id(self, refs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], ItemRecord | SourceError]:
-        """See `RemoteSource`."""
-        raise NotImplementedError
+        """See `RemoteSource`; looked for among the newest of each person, where the system has no better way."""
+        pages = await self.items(list(dict.fromkeys(key for key, _ in refs)), ItemWindow(_SCANNED, newest_first=True))
+        found: dict[tuple[str, str], ItemRecord | SourceError] = {}
+        for key, item in refs:
+            page = pages.get(key)
+            if isinstance(page, SourceError):
+                found[key, item] = page
+            elif page is not None:
+                found.update(((key, item), one) for one in page.items if one.id == item)
+        return found
 
     async def companies(self, keys: Sequence[str]) -> Mapping[str, Sequence[CompanyRecord] | SourceError]:
         """See `RemoteSource`."""

@@ -41,8 +41,6 @@ from gateway.sources.remote import (
 
 __all__ = ["ADAPTER", "GraphQLSource"]
 
-_SCANNED: Final = 100
-"""Items of a person that are looked through for one, where there is no document for single ones."""
 _LONGEST_MESSAGE: Final = 200
 
 T = TypeVar("T")
@@ -127,7 +125,7 @@ class GraphQLSource(RemoteAdapter):
     async def items_by_id(self, refs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], ItemRecord | SourceError]:
         """See `RemoteSource`."""
         if self._tables.item is None:
-            return await self._scanned(refs)
+            return await super().items_by_id(refs)
         question, records, person = self._tables.item
         ids = list(dict.fromkeys(item for _, item in refs))
         answer = await question.ask(ids, {"keys": list(dict.fromkeys(key for key, _ in refs))})
@@ -137,18 +135,6 @@ class GraphQLSource(RemoteAdapter):
         self._count("item", records)
         lost = answer.lost(ids)
         return {ref: by_id[ref] for ref in refs if ref in by_id} | {ref: self._failure() for ref in refs if ref[1] in lost}
-
-    async def _scanned(self, refs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], ItemRecord | SourceError]:
-        """Single items, looked for among the newest."""
-        pages = await self.items(list(dict.fromkeys(key for key, _ in refs)), ItemWindow(_SCANNED, newest_first=True))
-        found: dict[tuple[str, str], ItemRecord | SourceError] = {}
-        for key, item in refs:
-            page = pages.get(key)
-            if isinstance(page, SourceError):
-                found[key, item] = page
-            elif page is not None:
-                found.update(((key, item), one) for one in page.items if one.id == item)
-        return found
 
     async def companies(self, keys: Sequence[str]) -> Mapping[str, Sequence[CompanyRecord] | SourceError]:
         """See `RemoteSource`."""

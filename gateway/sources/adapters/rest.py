@@ -42,8 +42,6 @@ from gateway.sources.remote import (
 
 __all__ = ["ADAPTER", "RestSource", "source_of"]
 
-_SCANNED = 200
-"""Items of a person that are looked through for one, where the API has no request for single ones."""
 
 _LONGEST_PAUSE = 60.0
 """Seconds that the source is left alone at most when it asks for a pause; then it may say so again."""
@@ -173,7 +171,7 @@ class RestSource(RemoteAdapter):
     async def items_by_id(self, refs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], ItemRecord | SourceError]:
         """See `RemoteSource`."""
         if self._tables.item is None:
-            return await self._scanned(refs)
+            return await super().items_by_id(refs)
         question, records, person = self._tables.item
         found: dict[tuple[str, str], ItemRecord | SourceError] = {}
         if question.asks_one:
@@ -193,18 +191,6 @@ class RestSource(RemoteAdapter):
                     if record is not None and record.id == item and (person is None or to_id(person(row)) == key):
                         found[key, item] = record
         self._count("item", records)
-        return found
-
-    async def _scanned(self, refs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], ItemRecord | SourceError]:
-        """Single items, looked for among the newest."""
-        pages = await self.items(list(dict.fromkeys(key for key, _ in refs)), ItemWindow(_SCANNED, newest_first=True))
-        found: dict[tuple[str, str], ItemRecord | SourceError] = {}
-        for key, item in refs:
-            page = pages.get(key)
-            if isinstance(page, SourceError):
-                found[key, item] = page
-            elif page is not None:
-                found.update(((key, item), one) for one in page.items if one.id == item)
         return found
 
     async def find(self, lookups: Sequence[LookupKey]) -> Mapping[LookupKey, Sequence[str] | SourceError]:
