@@ -20,6 +20,7 @@ from graphql import (
     validate,
 )
 
+from gateway.auth.principal import Principal
 from gateway.engine.masking import present
 from gateway.engine.request import Request
 from gateway.engine.selection import Selection, selections_of
@@ -47,7 +48,7 @@ class _Parsed:
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A request ready to run, or the formatted errors that refuse it. `operation_type`: query, mutation or subscription; `wanted`: what it shows of
-    profiles.
+    profiles; `cost`: what it is counted as, at most, before it ran.
     """
 
     request: Request
@@ -55,6 +56,7 @@ class Prepared:
     operation_type: str
     errors: list[dict[str, Any]] | None = None
     wanted: Wanted = EVERYTHING
+    cost: int = 1
 
 
 class Documents:
@@ -67,8 +69,9 @@ class Documents:
         self._cache: OrderedDict[str, _Parsed] = OrderedDict()
         self._characters = 0
 
-    def prepare(self, request: Request) -> Prepared:
-        """Parse, validate and choose the operation."""
+    def prepare(self, request: Request, principal: Principal | None = None) -> Prepared:
+        """Parse, validate and choose the operation, as this principal may ask for it."""
+        del principal
         if not request.query:
             return _refused(request, "BAD_REQUEST", "The request has no query.")
         parsed = self._parsed(request.query)

@@ -21,6 +21,7 @@ from graphql import (
 )
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from gateway.auth.principal import Principal
 from gateway.engine.context import OperationContext
 from gateway.engine.documents import Documents, Prepared
 from gateway.engine.masking import present, present_failure, present_missing
@@ -46,9 +47,9 @@ class Engine:
         self._hide_suggestions = not introspection
         self._documents = Documents(schema, introspection=introspection)
 
-    def prepare(self, request: Request) -> Prepared:
-        """Parse and validate (cached). Never raises: what is wrong stands in `errors`."""
-        return self._documents.prepare(request)
+    def prepare(self, request: Request, principal: Principal | None = None) -> Prepared:
+        """Parse and validate (cached), and hold against the limits of the principal's kind. Never raises: what is wrong stands in `errors`."""
+        return self._documents.prepare(request, principal)
 
     async def execute(self, prepared: Prepared, context: OperationContext) -> dict[str, Any]:
         """Run a query or a mutation; the response as it is encoded."""

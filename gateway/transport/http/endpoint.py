@@ -36,7 +36,7 @@ _BUDGET: Final = {"query": 5.0, "mutation": 10.0}
 class Engine(Protocol):
     """What runs operations."""
 
-    def prepare(self, request: Operation) -> Prepared:
+    def prepare(self, request: Operation, principal: Any = None) -> Prepared:
         """Parse and validate."""
 
     async def execute(self, prepared: Prepared, context: Any) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class GraphQLEndpoint:
         principal = await wiring.authenticate(request.headers.get("authorization"))
         wiring.admit(principal)
         operation = await read_operation(request)
-        prepared = wiring.engine.prepare(operation)
+        prepared = wiring.engine.prepare(operation, principal)
         if prepared.errors is None:
             if prepared.operation_type == "subscription":
                 return self._stream(request, accepted, prepared, principal)

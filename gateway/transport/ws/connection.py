@@ -170,7 +170,7 @@ class Connection:
         assert session is not None
         try:
             self._wiring.admit(session.principal)
-            prepared = engine.prepare(request)
+            prepared = engine.prepare(request, session.principal)
             if prepared.errors:
                 await self._fail(operation, prepared.errors)
                 return

@@ -49,7 +49,7 @@ class Prepared(Protocol):
 class Engine(Protocol):
     """What runs operations."""
 
-    def prepare(self, request: Request) -> Prepared:
+    def prepare(self, request: Request, principal: Any = None) -> Prepared:
         """Parse and validate; never raises for a bad document."""
 
     async def execute(self, prepared: Any, context: Any) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class SmallEngine:
         self.session, self.principal = session, session.principal
         return type(self.principal).__name__
 
-    def prepare(self, request: Request) -> Prepared:
+    def prepare(self, request: Request, _principal: object = None) -> Prepared:
         """Refuse `bad …`; break on `crash …`."""
         kind, _, name = (request.query or "query stored").partition(" ")
         if kind == "crash":
