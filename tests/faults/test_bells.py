@@ -290,7 +290,7 @@ async def overrun(wire: Wire, slow: Wire, proxy: Proxy, thrown_out: Callable[[],
             while not await thrown_out():
                 await wire.say(*[b"0" * 500_000] * 20)
         proxy.resume()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):  # whoever else listens has megabytes of the flood to read first, in this very loop
             await rings_again(ear)
         rung = stream()
         ear.bus.ring([rung])
