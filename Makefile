@@ -5,13 +5,18 @@ PYTHON    ?= python3
 DEMO_ARGS ?=
 TEST_ARGS ?=
 CHECK_ARGS ?=
+BENCH_ARGS ?=
 LOCK_ARGS ?=
+# What `make nightly` tries: worlds drawn at random, and examples of each property (of the product's documents, each in four ways).
+SEEDS     ?= 20000
+EXAMPLES  ?= 5000
 
 VENV       := .venv
 BIN        := $(VENV)/bin
 READY      := $(VENV)/.ready
 NODE       := tests/conformance/node examples/clients/typescript
 NODE_READY := $(NODE:%=%/node_modules/.ready)
+PEERS_READY := bench/peers/node/node_modules/.ready
 UV         := uv==0.13.9
 # Three on two cores: many tests wait for processes that start, drain or are frozen.
 TEST_WORKERS ?= 3
@@ -22,10 +27,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check-live soak check format lock wheel clean
+.PHONY: help setup demo test test-reference nightly check-live soak bench bench-peers check format lock wheel clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: $(READY) ## Create .venv with the pinned packages and the command .venv/bin/profile-gateway
 
@@ -38,12 +43,25 @@ test: setup $(NODE_READY) ## Run the tests with the coverage floor (TEST_ARGS=�
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report $(if $(strip $(TEST_ARGS)),--fail-under=0)
 
+test-reference: setup $(NODE_READY) ## Run the resolvers' tests on the reference executor (TEST_ARGS=… picks other tests; docs/engine.md)
+	@GATEWAY_EXECUTOR=reference $(BIN)/python -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile --no-loadscope-reorder $(or $(strip $(TEST_ARGS)),tests/integration/resolvers)
+
+nightly: setup ## Try both executors on tens of thousands of documents made at random (SEEDS=… EXAMPLES=…; docs/engine.md)
+	@GATEWAY_TEST_SEEDS=$(SEEDS) GATEWAY_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --numprocesses=$(TEST_WORKERS) --timeout=0 \
+	  tests/unit/engine/plan tests/unit/engine/test_documents_property.py $(TEST_ARGS)
+
 check-live: setup ## Break everything for 60 s, then run six bugs that the checker must find (CHECK_ARGS='--seed 7' repeats a run; docs/checker.md)
 	@$(BIN)/python -m tests.checker --place build/checker --seconds 60 $(CHECK_ARGS)
 	@$(BIN)/python -m tests.checker --place build/checker --bugs
 
 soak: setup ## Ten minutes of the same, with bounds on lag and on healing
 	@$(BIN)/python -m tests.checker --place build/checker --seconds 600 --subscribers 130 --profiles 10 --rate 4 --calm 1.5 --heal 10 $(CHECK_ARGS)
+
+bench: setup ## Measure against Python's servers (BENCH_ARGS='--only q1,q3' picks workloads; bench/README.md)
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-peers: setup $(PEERS_READY) ## The same with Node's servers
+	@$(BIN)/python -m bench --peers $(BENCH_ARGS)
 
 check: setup ## Check format, lint, types and layers
 	@echo "==> ruff format" && $(BIN)/ruff format --check .
@@ -69,7 +87,7 @@ compile = @echo "==> $(1)" && build/lock/bin/uv pip compile --universal --python
 	--no-emit-index-url --no-header --no-cache --no-python-downloads --quiet --output-file $(1) $(2)
 
 clean: ## Remove what make made; keeps .gateway, the data of demo and serve --dev
-	rm -rf $(VENV) $(NODE:%=%/node_modules) $(NODE:%=%/build) build dist htmlcov .coverage .coverage.*
+	rm -rf $(VENV) bench/peers/node/node_modules $(NODE:%=%/node_modules) $(NODE:%=%/build) build dist htmlcov .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find gateway resolvers tests bench examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -87,10 +105,10 @@ $(READY): requirements.lock pyproject.toml $(BIN)/python
 	@touch $@
 	@echo "==> Ready: $(BIN)/profile-gateway"
 
-$(NODE_READY): %/node_modules/.ready: %/package.json %/package-lock.json
+$(NODE_READY) $(PEERS_READY): %/node_modules/.ready: %/package.json %/package-lock.json
 	@if command -v npm >/dev/null; then \
-	  echo "==> Installing the npm clients of $*"; \
+	  echo "==> Installing the npm packages of $*"; \
 	  cd $* && npm ci --cache $(CURDIR)/build/npm --loglevel error && touch node_modules/.ready; \
 	else \
-	  echo "==> npm is not installed: the conformance tests with npm clients will be skipped"; \
+	  echo "==> npm is not installed: what needs the npm packages of $* will be left out"; \
 	fi

@@ -285,6 +285,11 @@ def _show(rounds: list[Round]) -> bool:
 
 async def main(options: argparse.Namespace) -> bool:
     """Measure each bell and shape, and print."""
+    return _show(await rounds_of(options))
+
+
+async def rounds_of(options: argparse.Namespace) -> list[Round]:
+    """Measure each bell and shape."""
     rounds: list[Round] = []
     for bell in options.bell:
         environment = {"GATEWAY_SOCKETS_PER_WORKSPACE": "100000", "GATEWAY_UPGRADES_PER_SECOND": "100000", "GATEWAY_DRAIN_SECONDS": "0"}
@@ -309,7 +314,7 @@ async def main(options: argparse.Namespace) -> bool:
                 for shape in options.shape:
                     print(f"bell {bell}, {shape}, round {number + 1} of {options.rounds}, process {gateways[0].pid}", flush=True)
                     rounds.append(await bench.measure(shape, bell))
-    return _show(rounds)
+    return rounds
 
 
 if __name__ == "__main__":

@@ -38,7 +38,6 @@ from gateway.commands.unit import Writer
 from gateway.configuration import Configurations
 from gateway.engine.context import OperationContext, Services
 from gateway.engine.executor import Engine
-from gateway.engine.plan.execution import Plans
 from gateway.errors import ConfigurationError, GatewayError, Overloaded
 from gateway.live.backlog import FeedWatch
 from gateway.live.bells import bell_for
@@ -69,6 +68,7 @@ from gateway.storage.queries import SQL
 from gateway.transport.admission import Admission, AdmissionLimits
 from gateway.transport.connections import Connections
 from gateway.transport.export import Exports
+from gateway.transport.heap import collect_less
 from gateway.transport.history import History
 from gateway.transport.hosts import AllowedHosts
 from gateway.transport.http import GraphQLEndpoint, encode
@@ -76,6 +76,7 @@ from gateway.transport.http import Wiring as HTTPWiring
 from gateway.transport.listeners import Post, bind
 from gateway.transport.ops import Check, ops_routes
 from gateway.transport.server import Server
+from gateway.transport.shortcut import Application
 from gateway.transport.tracing import RequestId
 from gateway.transport.tracking import Tracking
 from gateway.transport.webhooks import Webhooks
@@ -126,6 +127,7 @@ async def open_runtime(settings: Settings, *, migrated: bool = False) -> AsyncIt
     configurations = Configurations.load(settings.config)
     file = SourcesFile(settings.sources, configurations)
     definitions = [one.definition for one in file.required()]
+    engine = Engine.of(settings, schema.build_schema(), schema.attributes_for)
     async with AsyncExitStack() as stack:
         if settings.database_url is not None:
             dsn = settings.database_url.get_secret_value()
@@ -156,7 +158,7 @@ async def open_runtime(settings: Settings, *, migrated: bool = False) -> AsyncIt
         revocations.listen(sessions.disconnect)
         stack.callback(hub.listen(REVOCATIONS, revocations.wake))
         gate = Gate(verifier, KeyRing(database, secrets), Workspaces(database), revocations)
-        rates, presence, watch = RateLimiter(settings.operations_per_second), Presence(database, hub), SourceWatch(database, hub)
+        rates, presence, watch = RateLimiter.of(settings), Presence(database, hub), SourceWatch(database, hub)
         elsewhere = Healing(database, hub, federated), Polling(database, hub, federated, Workspaces(database))
         for part in (revocations, presence, watch, *elsewhere):
             await part.start()
@@ -170,8 +172,7 @@ async def open_runtime(settings: Settings, *, migrated: bool = False) -> AsyncIt
         tasks = {"upkeep": upkeep, "privacy": runner.run(), "feed-watch": FeedWatch(database).run(), "arrivals": arrivals.run()}
         for name, work in tasks.items():
             stack.push_async_callback(_stopped, asyncio.create_task(work, name=name))
-        plans = Plans(schema.attribute_of) if settings.executor == "compiled" else None
-        engine = Engine(schema.build_schema(), introspection=settings.dev, plans=plans)
+        await engine.compile_trusted(services, {key for one in definitions for key in one.workspaces or ()})
         yield Runtime(database, engine, gate, services, writer, sessions, federated, definitions)
 
 
@@ -202,10 +203,12 @@ def create_app(settings: Settings, runtime: Runtime | None = None, *, socket_lim
                 context_for=open_.context_for,
                 open_session=open_.sessions.open,
                 admit=open_.services.rates.take,
+                spend=open_.services.rates.spend,
                 take_seat=admission.open,
                 connections=connections,
             )
         )
+        app.direct["/graphql"] = endpoint
         sockets = GraphQLWebSocket(
             Wiring(
                 engine=open_.engine,
@@ -214,6 +217,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None, *, socket_lim
                 encode=lambda value: encode(value).decode(),
                 open_session=open_.sessions.open,
                 admit=open_.services.rates.take,
+                spend=open_.services.rates.spend,
                 limits=socket_limits if socket_limits is not None else Limits(),
             ),
             allowed_origins=settings.allowed_origins,
@@ -234,7 +238,8 @@ def create_app(settings: Settings, runtime: Runtime | None = None, *, socket_lim
             *ops_routes(_checks(open_), lambda: connections.closing),
         ]
 
-    app = Starlette(
+    app = Application(
+        hosts=settings.allowed_hosts,
         lifespan=lifespan,
         middleware=[
             Middleware(Handover),
@@ -281,6 +286,7 @@ async def _serve(settings: Settings, ready: Callable[[str], None] | None, post: 
         runtime = await stack.enter_async_context(open_runtime(settings, migrated=post is not None))
         app = create_app(settings, runtime)
         server = Server(app, app.state.sockets, settings, partial(_announce, ready, post), post=post)
+        stack.callback(collect_less())
         await server.serve(sockets)
         if not server.started:
             raise ConfigurationError(

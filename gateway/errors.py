@@ -16,6 +16,9 @@ Called by every layer; `engine.masking` and `transport` turn these into bytes.
     │   ├── AmbiguousReference   AMBIGUOUS_REFERENCE
     │   └── IdempotencyKeyReused IDEMPOTENCY_KEY_REUSED
     ├── LimitExceeded            LIMIT_*                the document is larger than the gateway answers
+    ├── PersistedQueryNotFound      PERSISTED_QUERY_NOT_FOUND
+    ├── PersistedQueryNotSupported  PERSISTED_QUERY_NOT_SUPPORTED
+    ├── PersistedQueryRequired      PERSISTED_QUERY_REQUIRED
     ├── Unauthenticated          UNAUTHENTICATED
     ├── Forbidden                FORBIDDEN
     ├── RateLimited              RATE_LIMITED
@@ -53,6 +56,9 @@ __all__ = [
     "OutcomeUnknown",
     "Overloaded",
     "PayloadTooLarge",
+    "PersistedQueryNotFound",
+    "PersistedQueryNotSupported",
+    "PersistedQueryRequired",
     "Problem",
     "RateLimited",
     "Rejected",
@@ -165,9 +171,30 @@ class LimitExceeded(GatewayError):
     code = "LIMIT_EXCEEDED"
     http_status = 400
 
-    def __init__(self, limit: str, message: str, **extensions: Any) -> None:
+    def __init__(self, limit: str, message: str, /, **extensions: Any) -> None:
         super().__init__(message, **extensions)
         self.code = f"LIMIT_{limit}"  # type: ignore[misc]  # one class, one code per limit
+
+
+class PersistedQueryNotFound(GatewayError):
+    """No trusted document has this id."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+    http_status = 400
+
+
+class PersistedQueryNotSupported(GatewayError):
+    """This client's documents are not looked up by a hash; send them as they are."""
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+    http_status = 200
+
+
+class PersistedQueryRequired(GatewayError):
+    """Only trusted documents are answered for this client; send the id of one."""
+
+    code = "PERSISTED_QUERY_REQUIRED"
+    http_status = 400
 
 
 class Unauthenticated(GatewayError):

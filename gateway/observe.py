@@ -25,6 +25,8 @@ __all__ = [
     "BELL_RINGS",
     "BELL_RINGS_LOST",
     "CONNECTIONS_REFUSED",
+    "DOCUMENTS",
+    "DOCUMENTS_OVER_LIMIT",
     "ERRORS",
     "EVENTS_DELIVERED",
     "FEED_HELD_UP",
@@ -37,6 +39,7 @@ __all__ = [
     "OPERATION_SECONDS",
     "PAGES_HEALED",
     "PRIVACY_JOBS",
+    "REFERENCE_EXECUTIONS",
     "REGISTRY",
     "REQUESTS_REFUSED",
     "RETENTION_ROWS",
@@ -62,7 +65,16 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 OPERATIONS: Final = Counter("gateway_operations", "GraphQL operations answered.", ("type", "outcome"))
 OPERATION_SECONDS: Final = Histogram("gateway_operation_seconds", "Time of a query or mutation.", ("type",), buckets=_FAST)
+REFERENCE_EXECUTIONS: Final = Counter(
+    "gateway_reference_executions", "Executions that no plan was made for, by why; first_sight: it comes with the next.", ("reason",)
+)
 ERRORS: Final = Counter("gateway_errors", "Errors shown to clients.", ("code",))
+DOCUMENTS: Final = Counter(
+    "gateway_documents", "Operations where there are trusted documents, by whether theirs is one.", ("client", "document")
+)
+DOCUMENTS_OVER_LIMIT: Final = Counter(
+    "gateway_documents_over_limit", "Operations over a limit of documents, refused or told.", ("code", "outcome")
+)
 SOURCE_SECONDS: Final = Histogram("gateway_source_seconds", "Time of one call of a source.", ("source", "kind"), buckets=_FAST)
 SOURCE_CALLS: Final = Counter("gateway_source_calls", "Calls of a system elsewhere that ended.", ("source", "outcome"))
 SOURCE_RETRIES: Final = Counter("gateway_source_retries", "Calls of a system elsewhere that were made once more.", ("source",))

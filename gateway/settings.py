@@ -7,6 +7,7 @@ Called by `app` and `cli`; everything below is handed the values it needs.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -15,6 +16,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 __all__ = ["Settings"]
 
+_WARNABLE: Final = frozenset({"LIMIT_DEPTH", "LIMIT_FIELDS", "LIMIT_ALIASES", "LIMIT_DIRECTIVES", "LIMIT_PAGE_SIZE", "LIMIT_COST"})
+_CLIENTS: Final = ("agent", "partner", "service")
+_MODES: Final = ("off", "allow", "warn", "require")
 _BUS: Final = re.compile(r"postgres|memory|(valkeys?|rediss?|nats|tls)://[^\s/]+(/\S*)?")
 
 
@@ -63,11 +67,37 @@ class Settings(BaseSettings):
         description="Operations per second of one subject in one process, three times as many at once; 0: no limit. "
         "Empty: 20, with --dev none.",
     )
+    partner_rate_limit: float | None = Field(None, ge=0, description="The same of a partner or a service. Empty: 10, with --dev none.")
+    cost_per_minute: int | None = Field(
+        None,
+        ge=0,
+        description="What the operations of one subject may cost in a minute, in one process; 0: no limit. Empty: 5000, with --dev none.",
+    )
+    partner_cost_per_hour: int | None = Field(
+        None, ge=0, description="What those of a partner or a service may cost in an hour. Empty: 50000, with --dev none."
+    )
+    cost_limit: int = Field(1000, ge=1, description="What one operation may cost (docs/http.md).")
+    partner_cost_limit: int = Field(5000, ge=1, description="The same of a partner or a service.")
+    depth_limit: int = Field(10, ge=1, le=100, description="Levels of fields in a document.")
+    alias_limit: int = Field(30, ge=0, le=1000, description="Aliases in a document, its fragments written out.")
+    limits_warn: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated limits of documents (LIMIT_DEPTH, LIMIT_COST, …) that are logged and not enforced up to ten times their number.",
+    )
     sockets: int = Field(4000, ge=1, description="Open WebSockets and event streams of one process.")
     sockets_per_workspace: int = Field(500, ge=1, description="The same, of one workspace in one process.")
     sockets_per_subject: int = Field(10, ge=1, description="The same, of one subject in one process.")
     upgrades_per_second: int = Field(100, ge=1, description="New WebSockets that one process takes per second.")
     change_log_days: int = Field(7, ge=1, le=3650, description="Days that changes are kept for clients that come back.")
+    documents: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated files with trusted documents: manifests of Apollo or Relay, .graphql files or directories of them "
+        "(docs/documents.md).",
+    )
+    documents_mode: str = Field(
+        "allow",
+        description="Who must send trusted documents: off, allow, warn or require, for all or by kind of client (agent=allow,partner=require).",
+    )
     executor: Literal["compiled", "reference"] = Field(
         "compiled", description="What executes operations: plans compiled for them (docs/engine.md), or graphql-core for everything."
     )
@@ -90,9 +120,41 @@ class Settings(BaseSettings):
     @property
     def operations_per_second(self) -> float:
         """The rate limit of one subject; 0: none."""
-        return self.rate_limit if self.rate_limit is not None else 0.0 if self.dev else 20.0
+        return self._or(self.rate_limit, 20.0)
 
-    @field_validator("secret_keys", "allowed_origins", "allowed_hosts", mode="before")
+    @property
+    def partner_operations_per_second(self) -> float:
+        """The rate limit of one partner or service; 0: none."""
+        return self._or(self.partner_rate_limit, 10.0)
+
+    @property
+    def spending(self) -> tuple[float, float]:
+        """What operations may cost: of a person in a minute, of a partner or service in an hour; 0: no limit."""
+        return self._or(self.cost_per_minute, 5_000.0), self._or(self.partner_cost_per_hour, 50_000.0)
+
+    def _or(self, value: float | None, default: float) -> float:
+        return value if value is not None else 0.0 if self.dev else default
+
+    @property
+    def documents_modes(self) -> Mapping[str, str]:
+        """The mode of each kind of client that trusted documents are for: `agent` (supervisors and administrators too), `partner`, `service`."""
+        return _modes(self.documents_mode)
+
+    @field_validator("documents_mode")
+    @classmethod
+    def _known_modes(cls, value: str, info: ValidationInfo) -> str:
+        if "require" in _modes(value).values() and not info.data.get("documents"):
+            raise ValueError("to require trusted documents, say in GATEWAY_DOCUMENTS which they are")
+        return value
+
+    @field_validator("limits_warn")
+    @classmethod
+    def _known_limits(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not _WARNABLE.issuperset(value):
+            raise ValueError(f"write names of {', '.join(sorted(_WARNABLE))}")
+        return value
+
+    @field_validator("secret_keys", "allowed_origins", "allowed_hosts", "limits_warn", "documents", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -114,3 +176,14 @@ class Settings(BaseSettings):
         if value.get_secret_value() == "memory" and info.data.get("workers", 1) > 1:
             raise ValueError("several workers do not hear each other over memory; use postgres, valkey:// or nats://")
         return value
+
+
+def _modes(value: str) -> Mapping[str, str]:
+    """`warn`, or `agent=allow,partner=require`; raises `ValueError`. What is not named is allowed."""
+    if value in _MODES:
+        return dict.fromkeys(_CLIENTS, value)
+    pairs = [part.strip().partition("=")[::2] for part in value.split(",")]
+    found = {kind.strip(): mode.strip() for kind, mode in pairs}
+    if len(found) < len(pairs) or not found.keys() <= set(_CLIENTS) or not set(_MODES).issuperset(found.values()):
+        raise ValueError(f"write one of {', '.join(_MODES)}, or some of {', '.join(f'{kind}=…' for kind in _CLIENTS)} with commas between")
+    return {kind: found.get(kind, "allow") for kind in _CLIENTS}

@@ -22,7 +22,7 @@ from gateway.engine.context import OperationContext
 from gateway.loaders.ledger import FIELD
 from gateway.loaders.wanted import NEEDS, Needs
 
-__all__ = ["BATCH", "WAITS", "BatchInfo", "Info", "batched", "in_one_call"]
+__all__ = ["BATCH", "WAITS", "BatchInfo", "Info", "as_written", "batched", "in_one_call"]
 
 BATCH = "batch"
 """Where a field's batch function lies in its metadata."""
@@ -89,24 +89,33 @@ def batched(
 
 
 def in_one_call(field: StrawberryField, schema: strawberry.Schema) -> Callable[..., Awaitable[Sequence[Any]]]:
-    """The batch function of a field as a compiled executor calls it: `(parents, info, arguments)`, with arguments as GraphQL has them."""
+    """The batch function of a field as a compiled executor calls it: `(parents, info, arguments)`, with arguments from `as_written`."""
     batch, waits = field.metadata[BATCH], field.metadata[WAITS]
-    config, scalars = schema.config, schema.schema_converter.scalar_registry
 
     async def call(parents: Sequence[Any], info: GraphQLResolveInfo[OperationContext], arguments: dict[str, Any]) -> Sequence[Any]:
         context = info.context
-        given = convert_arguments(arguments, field.arguments, scalar_registry=scalars, config=config)
-        answered = asyncio.get_running_loop().create_future()
-        if not waits:
-            context.begun(answered)
         FIELD.set(info.path.as_list())
+        if waits or not context.wanted.reports:  # nobody will ask whether it was answered
+            return cast("Sequence[Any]", await batch(list(parents), BatchInfo(context), **arguments))
+        answered = asyncio.get_running_loop().create_future()
+        context.begun(answered)
         try:
-            return cast("Sequence[Any]", await batch(list(parents), BatchInfo(context), **given))
+            return cast("Sequence[Any]", await batch(list(parents), BatchInfo(context), **arguments))
         finally:
             if not answered.done():
                 answered.set_result(None)
 
     return call
+
+
+def as_written(field: StrawberryField, schema: strawberry.Schema) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A function from a field's arguments, as GraphQL has them, to those that its function in Python is written for."""
+    config, scalars, arguments = schema.config, schema.schema_converter.scalar_registry, field.arguments
+
+    def convert(given: dict[str, Any]) -> dict[str, Any]:
+        return convert_arguments(given, arguments, scalar_registry=scalars, config=config)
+
+    return convert
 
 
 _OWN = frozenset({"parents", "info", "return"})

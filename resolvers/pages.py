@@ -43,10 +43,17 @@ def trait_page(
             and (search is None or search in trait.key.casefold() or search in trait.display_name.casefold())
         )
 
+    seal = sealer.sealing(purpose)
+
     def cursor_of(trait: ShownTrait) -> str:
-        return sealer.seal(purpose, trait.key.encode())
+        return seal(trait.key.encode())
+
+    shows_all = chosen is None and not after
 
     def show(answer: TraitAnswer) -> Connection[ShownTrait]:
+        if shows_all:  # only what is on the page is made ready for the viewer
+            shown = [view(trait) for trait in answer.traits[: page.limit]]
+            return Connection(shown, cursor_of, len(answer.traits) > page.limit, sources=answer.reports)
         found = [trait for trait in map(view, answer.traits) if wanted(trait)]
         return Connection(found[: page.limit], cursor_of, len(found) > page.limit, bool(after), sources=answer.reports)
 

@@ -52,7 +52,7 @@ class Query(ContactQueries, AttributeQueries, InsightQueries, MergeQueries, Feed
         return await fetch_nodes(info.context, ids)
 
     @strawberry.field(graphql_type=Viewer, description="Who is asking.")
-    async def viewer(self, info: Info) -> ViewerValue:
+    def viewer(self, info: Info) -> ViewerValue:
         return ViewerValue.of(info.context.principal)
 
     @strawberry.field(graphql_type=Profile | None, description="One profile; null when there is none, or it is not yours to see.")

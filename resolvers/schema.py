@@ -16,17 +16,23 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
+    GraphQLScalarType,
     GraphQLSchema,
     GraphQLUnionType,
     Undefined,
 )
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.field import StrawberryField
+from strawberry.types.scalar import ScalarDefinition
 
+from gateway.engine.context import OperationContext
+from gateway.engine.plan.tree import CONVERT, NAMES, SAME, AttributeOf
 from gateway.loaders.wanted import NEEDS
 from gateway.model import activity, attribute, audit, company, contact, layout, merge, note, profile, source
 from resolvers import payloads
-from resolvers.batching import BATCH, in_one_call
+from resolvers.batching import BATCH, as_written, in_one_call
+from resolvers.costs import declare
+from resolvers.direct import directly, for_all
 from resolvers.events import values as events
 from resolvers.mutation import Mutation
 from resolvers.overlay import OVERLAY, overlaying
@@ -37,9 +43,9 @@ from resolvers.types.activity import ChangeItem, ExternalActivity, Interaction, 
 from resolvers.types.contact_point import ShownIdentifier, ShownPoint
 from resolvers.types.insight import InterestTriggered
 from resolvers.types.node import DuplicateIdentifierError, InputError, StaleVersionError
-from resolvers.types.scalars import SCALARS
+from resolvers.types.scalars import SCALARS, shown_as_is
 
-__all__ = ["TYPE_OF", "attribute_of", "build_schema", "schema_text"]
+__all__ = ["TYPE_OF", "attribute_of", "attributes_for", "build_schema", "schema_text"]
 
 TYPE_OF: dict[type, str] = {
     profile.Profile: "Profile",
@@ -124,25 +130,51 @@ def build_schema() -> GraphQLSchema:
             kind.is_one_of = definition is not None and definition.is_one_of  # Strawberry checks with an exception; the core with a message
         elif isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
             kind.resolve_type = _type_name
+            kind.extensions[NAMES] = TYPE_OF
+        elif isinstance(kind, GraphQLScalarType) and isinstance(definition, ScalarDefinition):
+            kind.extensions[SAME] = definition.serialize is shown_as_is
         elif isinstance(kind, GraphQLObjectType):
             kind.is_type_of = None  # values are the model's: the table alone says what they are
             for field in kind.fields.values():
                 made_from = field.extensions.get(_BACKREF)
                 if isinstance(made_from, StrawberryField):
-                    if NEEDS in made_from.metadata:
-                        field.extensions[NEEDS] = made_from.metadata[NEEDS]
-                    if BATCH in made_from.metadata:
-                        field.extensions[BATCH] = in_one_call(made_from, made)
-                    if OVERLAY in made_from.metadata:
-                        assert field.resolve is not None
-                        field.resolve = overlaying(field.resolve, made_from.metadata[OVERLAY])
+                    _prepare(field, made_from, made)
+    declare(schema)
     return schema
+
+
+def _prepare(field: GraphQLField, made_from: StrawberryField, made: strawberry.Schema) -> None:
+    """Put at a field what executors and `engine.selection` look for."""
+    if NEEDS in made_from.metadata:
+        field.extensions[NEEDS] = made_from.metadata[NEEDS]
+    if BATCH in made_from.metadata:
+        field.extensions[BATCH], field.extensions[CONVERT] = in_one_call(made_from, made), as_written(made_from, made)
+    elif OVERLAY in made_from.metadata:
+        assert field.resolve is not None
+        field.resolve = overlaying(field.resolve, made_from.metadata[OVERLAY])
+    elif field.subscribe is None and (resolve := directly(made_from, made)) is not None:
+        field.resolve = resolve
+        if (each := for_all(made_from, made)) is not None:
+            field.extensions[BATCH], field.extensions[CONVERT] = each, as_written(made_from, made)
 
 
 def attribute_of(field: GraphQLField, _name: str) -> str | None:
     """The attribute that a field is, for a compiled executor; None: it has a resolver of its own."""
     made_from = field.extensions.get(_BACKREF)
     return made_from.python_name if isinstance(made_from, StrawberryField) and getattr(field.resolve, "_is_default", False) else None
+
+
+def _attribute_or_overlaid(field: GraphQLField, name: str) -> str | None:
+    made_from = field.extensions.get(_BACKREF)
+    if isinstance(made_from, StrawberryField) and OVERLAY in made_from.metadata:
+        return made_from.python_name
+    return attribute_of(field, name)
+
+
+def attributes_for(context: OperationContext) -> AttributeOf:
+    """`attribute_of` for operations of this context: where no source overlays fields of profiles, those are attributes like any other."""
+    registry = context.services.registry.seen_by(context.principal.workspace_key)
+    return attribute_of if registry.fields else _attribute_or_overlaid
 
 
 def schema_text() -> str:

@@ -1,7 +1,7 @@
 """The schema as an Apollo Federation 2 subgraph: which types other subgraphs may extend, and what a router must ask of a caller.
 
-Owns the directives of the exported SDL, in one table. They describe what `auth.policy` enforces; a test holds the two together. Called by
-`resolvers.schema` for the SDL and by the root field `_service`.
+Owns the directives of the exported SDL, in one table (what fields cost stands in `costs`). They describe what `auth.policy` enforces; a test holds
+the two together. Called by `resolvers.schema` for the SDL and by the root field `_service`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from graphql import (
     print_ast,
 )
 
+from resolvers.costs import FREE, directives_of, is_edge
+
 __all__ = ["DIRECTIVES", "ENTITIES", "LINK", "annotated"]
 
 LINK: Final = (
     'extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", '
-    'import: ["@key", "@shareable", "@inaccessible", "@tag", "@authenticated", "@requiresScopes"])'
+    'import: ["@key", "@shareable", "@inaccessible", "@tag", "@authenticated", "@requiresScopes", "@cost", "@listSize"])'
 )
 ENTITIES: Final = {"Company": "com", "Contact": "con", "Interaction": "act", "Profile": "prf"}
 """Types that other subgraphs may extend by their `id`, with the prefix their ids have."""
@@ -66,7 +68,7 @@ _MACHINE_FIELDS: Final = frozenset({"_entities", "_service"})
 def annotated(text: str) -> str:
     """The SDL with the federation directives, and without the fields a router adds by itself."""
     document = parse(text, no_location=True)
-    kept = tuple(_annotated(node) for node in document.definitions if not _is_machinery(node))
+    kept = tuple(_annotated(node, document) for node in document.definitions if not _is_machinery(node))
     return f"{LINK}\n\n{print_ast(DocumentNode(definitions=kept)).rstrip()}\n"
 
 
@@ -75,19 +77,21 @@ def _is_machinery(node: Any) -> bool:
     return isinstance(node, kinds) and node.name.value in _MACHINERY
 
 
-def _annotated(node: Any) -> Any:
+def _annotated(node: Any, document: DocumentNode) -> Any:
     if not isinstance(node, ObjectTypeDefinitionNode):
         return node
     name = node.name.value
-    fields = tuple(_field(name, field) for field in node.fields or () if field.name.value not in _MACHINE_FIELDS)
-    return replace(node, fields=fields, directives=(*(node.directives or ()), *_directives(name)))
+    fields = tuple(_field(name, field, document) for field in node.fields or () if field.name.value not in _MACHINE_FIELDS)
+    said = f"{DIRECTIVES.get(name, '')} {FREE if is_edge(node) else ''}"
+    return replace(node, fields=fields, directives=(*(node.directives or ()), *_directives(said)))
 
 
-def _field(owner: str, field: FieldDefinitionNode) -> FieldDefinitionNode:
-    return replace(field, directives=(*(field.directives or ()), *_directives(f"{owner}.{field.name.value}")))
+def _field(owner: str, field: FieldDefinitionNode, document: DocumentNode) -> FieldDefinitionNode:
+    said = f"{DIRECTIVES.get(f'{owner}.{field.name.value}', '')} {directives_of(owner, field, document)}"
+    return replace(field, directives=(*(field.directives or ()), *_directives(said)))
 
 
-def _directives(place: str) -> Sequence[Any]:
-    (node,) = parse(f"type T {DIRECTIVES.get(place, '')} {{ field: Int }}", no_location=True).definitions
+def _directives(said: str) -> Sequence[Any]:
+    (node,) = parse(f"type T {said} {{ field: Int }}", no_location=True).definitions
     assert isinstance(node, ObjectTypeDefinitionNode)
     return node.directives or ()

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from gateway.auth.policy import Action, may, require
@@ -52,8 +53,11 @@ class TimelineAsk:
     around: str | None
 
 
-async def timeline_filter_for(context: OperationContext, given: TimelineFilter | None) -> model.TimelineFilter:
-    """What the client asked for, without what the viewer may not see, what the layout leaves out, and what is not kept.
+async def timeline_filter_for(
+    context: OperationContext, given: TimelineFilter | None, parents: Sequence[Profile] = ()
+) -> model.TimelineFilter:
+    """What the client asked for, without what the viewer may not see, what the layout leaves out, and what is not kept. `parents`: profiles of the
+    workspace that may know what its layout shows.
 
     Raises:
         BadUserInput: see `inputs.timeline.timeline_filter`.
@@ -63,7 +67,7 @@ async def timeline_filter_for(context: OperationContext, given: TimelineFilter |
     return replace(
         asked,
         hidden=tuple(kind for kind, action in closed if not may(context.principal, action)),
-        external_types=await _layout_types(context) if asked.is_usual and asked.shows_kind(TimelineKind.EXTERNAL) else None,
+        external_types=await _layout_types(context, parents) if asked.is_usual and asked.shows_kind(TimelineKind.EXTERNAL) else None,
         retained=_retained(context),
     )
 
@@ -77,7 +81,7 @@ async def timeline_pages(context: OperationContext, parents: Sequence[Profile], 
         CursorInvalid: see `timeline.cursor`.
     """
     require(context.principal, Action.READ_TIMELINE)
-    chosen = await timeline_filter_for(context, ask.filter)
+    chosen = await timeline_filter_for(context, ask.filter, parents)
     since = _longest(chosen)
     if ask.around is not None:
         return await _around(context, parents, ask, chosen, since)
@@ -159,7 +163,7 @@ def _page(
     start, end = (None if place is None else timeline_cursor.encode(sealer, workspace, place) for place in ends)
     return TimelinePage(
         items,
-        lambda item: timeline_cursor.encode(sealer, workspace, place_of(item)),
+        timeline_cursor.encoding(sealer, workspace),
         *flags,
         sources=reports,
         stream_cursor=context.services.hub.cursors.encode(StreamKey(workspace, profile.profile_id), profile.position),
@@ -169,21 +173,33 @@ def _page(
     )
 
 
-async def _layout_types(context: OperationContext) -> tuple[str, ...] | None:
+async def _layout_types(context: OperationContext, parents: Sequence[Profile]) -> tuple[str, ...] | None:
     """Types of external activities that the workspace's layout shows; None: all of them."""
-    layout = await context.loaders.of(LayoutLoaders).layout.load(DEFAULT_LAYOUT.name)
-    return None if EVERY_TYPE in layout.external_activity_types else tuple(layout.external_activity_types)
+    types = next((one.external_types for one in parents if one.external_types is not None), None)
+    if types is None:
+        types = (await context.loaders.of(LayoutLoaders).layout.load(DEFAULT_LAYOUT.name)).external_activity_types
+    return None if EVERY_TYPE in types else types
 
 
 def retained_since(context: OperationContext, kind: TimelineKind) -> datetime | None:
     """The moment before which nothing of the kind is kept, to the hour, so that equal questions of one operation stay equal."""
     months = kept_months(context.configuration.retention, kind)
-    return None if months is None else months_before(datetime.now(UTC).replace(minute=0, second=0, microsecond=0), months)
+    return None if months is None else months_before(_this_hour(), months)
 
 
 def _retained(context: OperationContext) -> tuple[tuple[TimelineKind, datetime], ...]:
-    moments = ((kind, retained_since(context, kind)) for kind in TimelineKind)
-    return tuple((kind, moment) for kind, moment in moments if moment is not None)
+    retention = context.configuration.retention
+    return _kept(tuple(kept_months(retention, kind) for kind in TimelineKind), _this_hour())
+
+
+@lru_cache(maxsize=64)
+def _kept(months: tuple[int | None, ...], now: datetime) -> tuple[tuple[TimelineKind, datetime], ...]:
+    """Per kind (`months` has one element for each) the moment before which nothing is kept."""
+    return tuple((kind, months_before(now, one)) for kind, one in zip(TimelineKind, months, strict=True) if one is not None)
+
+
+def _this_hour() -> datetime:
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def _longest(chosen: model.TimelineFilter) -> datetime | None:

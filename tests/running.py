@@ -164,5 +164,8 @@ class Gateway:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Nothing of this environment configures it; and nobody measures its coverage, which would take twice its time to start."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "COVERAGE_"))}
+    """Nothing of this environment configures it, but which executor the suite is run for; and nobody measures its coverage, which would take twice
+    its time to start.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "COVERAGE_"))}
+    return kept | {name: os.environ[name] for name in ("GATEWAY_EXECUTOR",) if name in os.environ}

@@ -124,13 +124,13 @@ def test_no_name_is_vague() -> None:
 
 @pytest.mark.parametrize("path", [*files("tests/unit", "tests/integration", suffix=".py")], ids=str)
 def test_tests_mirror_the_tree(path: Path) -> None:
-    """`tests/unit/<path>/test_<module>[_<aspect>].py` stands for a module or package at that path, in gateway unless it says resolvers.
+    """`tests/unit/<path>/test_<module>[_<aspect>].py` stands for a module or package at that path, in gateway unless it says resolvers or bench.
 
     `test_cap_<area>.py` holds tests of numbered capabilities, which no single module fulfils.
     """
     where = path.parent.parts[2:]
     words = [] if path.name == "conftest.py" else path.stem.removeprefix("test_").split("_")
-    top = ROOT if where[:1] in {("gateway",), ("resolvers",)} else ROOT / "gateway"
+    top = ROOT if where[:1] in {("gateway",), ("resolvers",), ("bench",)} else ROOT / "gateway"
     home = top.joinpath(*where)
     subjects = [home / "_".join(words[:count]) for count in range(1, len(words) + 1)]
 

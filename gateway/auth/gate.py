@@ -2,13 +2,20 @@
 
 Owns which credential opens which door: tokens and partner keys the graph, write keys the tracking API. Must not read a request: transport
 hands it the one header, and never a query string or a cookie. Called by `engine` and `transport`, once per request or socket.
+
+**Tokens that were good a moment ago.** To check a signature takes more than to answer a small query, and a client sends the same token with
+every request. So who a good token makes somebody is remembered for a minute under the token's hash. What can end in that minute is asked each
+time all the same: the token's own end, its workspace, and whether an administrator took it back. Keys cannot change without a new process, and
+a refusal is never remembered. The look-up is no comparison with a secret: whoever hits an entry knows a text with that very hash, that is the token.
 """
 
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from typing import Final
 
+from gateway.auth.expiring import ExpiringMap
 from gateway.auth.keys import KeyKind, KeyRing
 from gateway.auth.policy import ROLE_SCOPES
 from gateway.auth.principal import Principal
@@ -23,6 +30,8 @@ _LONGEST_HEADER = 9 * 1024
 """A token of 8 KiB and the word before it."""
 _BEARER: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE | re.ASCII)
 """RFC 6750, 2.1; two headers joined by a comma do not fit."""
+_REMEMBERED: Final = 10_000
+_REMEMBERED_SECONDS: Final = 60.0
 
 
 class Gate:
@@ -33,6 +42,7 @@ class Gate:
         self._revocations = revocations
         self._keyring = keyring
         self._workspaces = workspaces
+        self._recent = ExpiringMap[bytes, Principal](_REMEMBERED, _REMEMBERED_SECONDS)
 
     async def authenticate(self, authorization: str | None) -> Principal:
         """Who sent this `Authorization` header (or `connection_init` entry): `Bearer <token>` or `Bearer pgw_partner_…`.
@@ -40,13 +50,28 @@ class Gate:
         Raises:
             Unauthenticated: nobody we know, with a reason that helps the credential's owner only.
         """
-        match = _BEARER.fullmatch(authorization) if authorization and len(authorization) <= _LONGEST_HEADER else None
+        if not authorization or len(authorization) > _LONGEST_HEADER or not authorization.isascii():
+            raise _no_credential()
+        fingerprint = blake2b(authorization.encode(), digest_size=32).digest()
+        recent = self._recent.get(fingerprint)
+        if (
+            recent is not None
+            and not (recent.expires_at is not None and self._verifier.has_ended(recent.expires_at))
+            and recent.workspace_id == await self._workspaces.by_key(recent.workspace_key)
+        ):
+            return self._current(recent)
+        match = _BEARER.fullmatch(authorization)
         if match is None:
-            raise Unauthenticated("Send an access token or a partner key as: Authorization: Bearer …")
+            raise _no_credential()
         credential = match[1]
         if credential.startswith("pgw_"):
             return await self._by_key(KeyKind.PARTNER, credential)
-        claims = self._verifier.verify(credential)
+        principal = await self._by_token(credential)
+        self._recent.put(fingerprint, principal)
+        return principal
+
+    async def _by_token(self, token: str) -> Principal:
+        claims = self._verifier.verify(token)
         scopes = ROLE_SCOPES[claims.role]
         principal = Principal(
             workspace_id=await self._workspaces.by_key(claims.workspace),
@@ -78,3 +103,7 @@ class Gate:
         if self._revocations is not None and self._revocations.covers(principal):
             raise Unauthenticated("These credentials were taken back by an administrator; get new ones.")
         return principal
+
+
+def _no_credential() -> Unauthenticated:
+    return Unauthenticated("Send an access token or a partner key as: Authorization: Bearer …")

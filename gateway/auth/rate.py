@@ -1,7 +1,8 @@
-"""The rate limit: how many operations a subject may ask for, counted in this process.
+"""The rate limits: how many operations a subject may ask for, and how much they may cost together, counted in this process.
 
-Owns one bucket of tokens per subject of a workspace. Must not know what an operation is. Asked by `transport` before each operation, and by the
-resolver of `Viewer.rateLimit`. Several processes count each for itself: a subject on two of them has twice as much.
+Owns the buckets of a subject of a workspace: one of operations, one of their cost; those of partners and services are not those of people. Must not
+know what an operation is. Asked by `transport` before each operation, and by the resolver of `Viewer.rateLimit`. Several processes count each for
+itself: a subject on two of them has twice as much.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from gateway.auth.principal import Principal
+from gateway.auth.principal import Principal, Role
 from gateway.errors import RateLimited
+from gateway.settings import Settings
 
-__all__ = ["RateLimit", "RateLimiter"]
+__all__ = ["Budget", "RateLimit", "RateLimiter"]
 
 _BURST = 3
 """Seconds' worth of operations that may come at once."""
 _MOST_BUCKETS = 10_000
 """Above that, full buckets (they say nothing) are thrown away, at most once per second."""
+_MACHINES = frozenset({Role.PARTNER, Role.SERVICE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,44 +37,113 @@ class RateLimit:
     reset_at: datetime
 
 
-class RateLimiter:
-    """Buckets that fill by `per_second` and hold three seconds' worth; 0 switches the limit off."""
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What operations may cost together: so much in so many seconds, which may be spent at once. 0: as much as one likes."""
 
-    def __init__(self, per_second: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate = per_second
-        self._capacity = max(1.0, per_second * _BURST)
+    cost: float = 0.0
+    seconds: float = 60.0
+
+
+_BOUNDLESS = Budget()
+
+
+class _Buckets:
+    """Of one kind of subject: they fill by `rate` a second and hold `capacity`."""
+
+    def __init__(self, rate: float, capacity: float, clock: Callable[[], float]) -> None:
+        self.rate = rate
+        self.capacity = max(1.0, capacity)
         self._clock = clock
-        self._buckets: dict[tuple[UUID, str], tuple[float, float]] = {}
+        self._left: dict[tuple[UUID, str], tuple[float, float]] = {}
         self._swept_at = -math.inf
 
-    def take(self, principal: Principal, cost: int = 1) -> None:
-        """Count an operation.
-
-        Raises:
-            RateLimited: there were too many; `retryAfterMs` says when the next one may come. A refused operation costs nothing.
-        """
-        if self._rate <= 0:
+    def take(self, principal: Principal, much: float) -> None:
+        """Take so much, or all there ever is of what is more than that."""
+        if self.rate <= 0:
             return
         now = self._clock()
-        tokens = self._tokens(principal, now)
-        if tokens < cost:
-            raise RateLimited(retryAfterMs=math.ceil(1000 * (cost - tokens) / self._rate))
-        self._buckets[principal.workspace_id, principal.subject] = tokens - cost, now
-        if len(self._buckets) > _MOST_BUCKETS and now >= self._swept_at + 1:
+        left = self.left(principal, now)
+        much = min(much, self.capacity)
+        if left < much:
+            raise RateLimited(retryAfterMs=math.ceil(1000 * (much - left) / self.rate))
+        self._left[principal.workspace_id, principal.subject] = left - much, now
+        if len(self._left) > _MOST_BUCKETS and now >= self._swept_at + 1:
             self._sweep(now)
 
-    def standing(self, principal: Principal, cost: int = 1) -> RateLimit:
-        """How the principal stands after an operation of this cost."""
-        if self._rate <= 0:
-            return RateLimit(0, 0, cost, datetime.now(UTC))
-        tokens = self._tokens(principal, self._clock())
-        missing = (self._capacity - tokens) / self._rate
-        return RateLimit(math.floor(self._capacity), math.floor(tokens), cost, datetime.now(UTC) + timedelta(seconds=missing))
-
-    def _tokens(self, principal: Principal, now: float) -> float:
-        tokens, at = self._buckets.get((principal.workspace_id, principal.subject), (self._capacity, now))
-        return min(self._capacity, tokens + max(0.0, now - at) * self._rate)
+    def left(self, principal: Principal, now: float | None = None) -> float:
+        """What there is."""
+        now = self._clock() if now is None else now
+        left, at = self._left.get((principal.workspace_id, principal.subject), (self.capacity, now))
+        return min(self.capacity, left + max(0.0, now - at) * self.rate)
 
     def _sweep(self, now: float) -> None:
         self._swept_at = now
-        self._buckets = {key: (left, at) for key, (left, at) in self._buckets.items() if left + (now - at) * self._rate < self._capacity}
+        self._left = {key: (left, at) for key, (left, at) in self._left.items() if left + (now - at) * self.rate < self.capacity}
+
+
+class RateLimiter:
+    """Buckets that fill by `per_second` and hold three seconds' worth, and buckets of cost; 0 switches a limit off."""
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        partners_per_second: float | None = None,
+        budget: Budget = _BOUNDLESS,
+        partner_budget: Budget | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`partners_per_second`, `partner_budget`: for partners and services; None: as for people."""
+
+        def operations(rate: float) -> _Buckets:
+            return _Buckets(rate, rate * _BURST, clock)
+
+        def costs(budget: Budget) -> _Buckets:
+            return _Buckets(budget.cost / budget.seconds, budget.cost, clock)
+
+        people = operations(per_second), costs(budget)
+        self._people = people
+        self._machines = (
+            people[0] if partners_per_second is None else operations(partners_per_second),
+            people[1] if partner_budget is None else costs(partner_budget),
+        )
+
+    @classmethod
+    def of(cls, settings: Settings) -> RateLimiter:
+        """With the limits that an operator has set: of cost by the minute for people, by the hour for partners and services."""
+        people, machines = settings.spending
+        return cls(
+            settings.operations_per_second,
+            partners_per_second=settings.partner_operations_per_second,
+            budget=Budget(people, 60),
+            partner_budget=Budget(machines, 3600),
+        )
+
+    def take(self, principal: Principal) -> None:
+        """Count an operation.
+
+        Raises:
+            RateLimited: there were too many; `retryAfterMs` says when the next one may come. A refused operation counts nothing.
+        """
+        self._of(principal)[0].take(principal, 1)
+
+    def spend(self, principal: Principal, cost: int) -> None:
+        """Count what an operation costs, which was taken and is about to run.
+
+        Raises:
+            RateLimited: too much was spent; `retryAfterMs` says when there is enough for this one. A refused operation costs nothing.
+        """
+        self._of(principal)[1].take(principal, cost)
+
+    def standing(self, principal: Principal, cost: int = 1) -> RateLimit:
+        """How the principal stands after an operation of this cost."""
+        buckets = self._of(principal)[0]
+        if buckets.rate <= 0:
+            return RateLimit(0, 0, cost, datetime.now(UTC))
+        left = buckets.left(principal)
+        missing = (buckets.capacity - left) / buckets.rate
+        return RateLimit(math.floor(buckets.capacity), math.floor(left), cost, datetime.now(UTC) + timedelta(seconds=missing))
+
+    def _of(self, principal: Principal) -> tuple[_Buckets, _Buckets]:
+        return self._machines if principal.role in _MACHINES else self._people

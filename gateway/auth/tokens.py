@@ -152,6 +152,10 @@ class TokenVerifier:
             raise _invalid("it has no claims")
         return self._check_claims(claims)
 
+    def has_ended(self, expires_at: datetime) -> bool:
+        """Whether a token that ends then, and was good a moment ago, is now refused."""
+        return expires_at.timestamp() <= self._clock() - self._leeway
+
     def _check_header(self, header: Any) -> None:
         if not isinstance(header, dict) or "crit" in header or "b64" in header:
             raise _invalid("its header asks for something unknown")

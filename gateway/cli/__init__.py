@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from gateway import __version__
-from gateway.cli import demo, doctor, keys, migrate, schema, seed, serve, sources, token, topics, worker
+from gateway.cli import demo, doctor, documents, keys, migrate, plans, schema, seed, serve, sources, token, topics, worker
 from gateway.errors import BadUserInput, ConfigurationError, GatewayError
 
 __all__ = ["app", "main"]
@@ -57,12 +57,13 @@ def _root(
     """One GraphQL schema over every customer data source, kept live on the agent's screen."""
 
 
-for _command in (demo.demo, doctor.doctor, serve.serve, migrate.migrate, schema.schema, token.token, seed.seed):
+for _command in (demo.demo, doctor.doctor, serve.serve, migrate.migrate, schema.schema, plans.plan, token.token, seed.seed):
     app.command()(_command)
 app.command(hidden=True)(worker.worker)
 app.add_typer(keys.app, name="keys")
 app.add_typer(topics.app, name="topics")
 app.add_typer(sources.app, name="sources")
+app.add_typer(documents.app, name="documents")
 
 
 def main() -> None:

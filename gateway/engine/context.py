@@ -54,14 +54,17 @@ class Services:
 class OperationContext:
     """One operation's (or one live event's) surroundings. `session`: the socket it runs on, None over HTTP; `wanted`: what its document shows."""
 
-    __slots__ = ("_batches", "_begun", "_ledger", "_loaders", "_principal", "services", "session", "wanted")
+    __slots__ = ("_batches", "_begun", "_configuration", "_ledger", "_loaders", "_principal", "cost", "services", "session", "wanted")
 
     def __init__(self, principal: Principal, services: Services, session: Session | None = None, wanted: Wanted = EVERYTHING) -> None:
         self._principal = principal
         self.services = services
         self.session = session
         self.wanted = wanted
+        self.cost = 1
+        """What the operation was counted as before it ran."""
         # Made when they are asked for: a stream that waits for its next event keeps two contexts and asks neither.
+        self._configuration: Configuration | None = None
         self._loaders: Loaders | None = None
         self._batches: dict[int, Any] | None = None
         self._ledger: Ledger | None = None
@@ -110,8 +113,10 @@ class OperationContext:
 
     @property
     def configuration(self) -> Configuration:
-        """What the operator decided for the viewer's workspace."""
-        return self.services.configurations.of(self.principal.workspace_key)
+        """What the operator decided for the viewer's workspace, which a socket never leaves."""
+        if self._configuration is None:
+            self._configuration = self.services.configurations.of(self.principal.workspace_key)
+        return self._configuration
 
     @property
     def keys(self) -> SearchedKeys:

@@ -1,48 +1,87 @@
-"""Documents: parsed and validated once, then kept.
+"""Documents: parsed, measured, validated and costed once, then kept.
 
-Owns the bounded cache and graphql-core's own limits on a document's size. Called by `engine.executor`.
+Owns the order of these and the bounded cache of what came of them. In that order, because each step is safe only for what the one before let
+through: the parser counts characters, comments and tokens; `analysis` is linear in what is left; validation and `cost` are so only for a document
+whose written-out size is bounded. Called by `engine.executor`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
+import structlog
 from graphql import (
+    ASTValidationRule,
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
+    ValuesOfCorrectTypeRule,
     parse,
     specified_rules,
     validate,
 )
+from graphql.validation.rules.defer_stream_directive_label import DeferStreamDirectiveLabel
+from graphql.validation.rules.defer_stream_directive_on_root_field import DeferStreamDirectiveOnRootField
+from graphql.validation.rules.defer_stream_directive_on_valid_operations_rule import DeferStreamDirectiveOnValidOperationsRule
+from graphql.validation.rules.stream_directive_on_list_field import StreamDirectiveOnListField
 
 from gateway.auth.principal import Principal
-from gateway.engine.masking import present
+from gateway.engine.analysis import analyse, excess
+from gateway.engine.cost import Costs, OperationCost
+from gateway.engine.limits import DocumentLimits, over
+from gateway.engine.literals import ValuesOfCorrectType
+from gateway.engine.masking import present, present_failure
+from gateway.engine.overlap import FieldsCanBeMerged
 from gateway.engine.request import Request
 from gateway.engine.selection import Selection, selections_of
+from gateway.engine.sums import MOST
+from gateway.engine.trusted import NO_DOCUMENTS, StoredDocument, TrustedDocuments
+from gateway.errors import ConfigurationError, GatewayError, LimitExceeded
 from gateway.loaders.wanted import EVERYTHING, Wanted
+from gateway.observe import DOCUMENTS_OVER_LIMIT
 
 __all__ = ["Documents", "Prepared"]
 
-_MAX_TOKENS = 2_000
-_MAX_COMMENTS = 100
-_MAX_SOURCE = 32 * 1024
-_MAX_ERRORS = 20
+log = structlog.get_logger()
+
 _KEPT = 1_000
 _KEPT_CHARACTERS = 1_000_000
 """Of source text, over all kept documents: a parsed one takes many times its text, and clients choose how long theirs are."""
+_NAMED = 2
+"""Trusted documents that are not valid and are named in one message."""
+
+_DEFAULTS = DocumentLimits()
+_OURS: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
+    OverlappingFieldsCanBeMergedRule: FieldsCanBeMerged,
+    ValuesOfCorrectTypeRule: ValuesOfCorrectType,
+}
+_INCREMENTAL = {
+    DeferStreamDirectiveLabel,
+    DeferStreamDirectiveOnRootField,
+    DeferStreamDirectiveOnValidOperationsRule,
+    StreamDirectiveOnListField,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
+    """What is known of a text. `over`: the code of the limit it is refused for; `warned`: of those it is over and not refused for."""
+
     document: DocumentNode | None
     errors: tuple[dict[str, Any], ...] = ()
     operations: dict[str | None, OperationDefinitionNode] = field(default_factory=dict)
     selections: dict[str | None, Selection] = field(default_factory=dict)
+    costs: dict[str | None, OperationCost] = field(default_factory=dict)
+    over: str | None = None
+    warned: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +101,54 @@ class Prepared:
 class Documents:
     """Prepares requests against one schema; never raises for what a client sent."""
 
-    def __init__(self, schema: GraphQLSchema, *, introspection: bool) -> None:
-        self._schema = schema
-        self._hide_suggestions = not introspection
-        self._rules = [*specified_rules] if introspection else [*specified_rules, NoSchemaIntrospectionCustomRule]
-        self._cache: OrderedDict[str, _Parsed] = OrderedDict()
-        self._characters = 0
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        introspection: bool,
+        limits: DocumentLimits = _DEFAULTS,
+        trusted: TrustedDocuments = NO_DOCUMENTS,
+    ) -> None:
+        """Trusted documents are read now, and kept.
 
-    def prepare(self, request: Request, principal: Principal | None = None) -> Prepared:
-        """Parse, validate and choose the operation, as this principal may ask for it."""
-        del principal
+        Raises:
+            ConfigurationError: one of them is not valid; the message names its file and its id.
+        """
+        self._schema = schema
+        self._limits = limits
+        self._introspection = introspection
+        self._rules = _rules(schema, introspection=introspection)
+        self._costs = Costs(schema)
+        self._cache: OrderedDict[tuple[str, bool], _Parsed] = OrderedDict()
+        self._characters = 0
+        self._trusted = trusted
+        self._stored = self._kept(trusted.documents)
+
+    def stored(self) -> Iterator[tuple[DocumentNode, OperationDefinitionNode]]:
+        """The trusted documents, each with its operation. They stay as long as the process."""
+        for parsed in self._stored.values():
+            assert parsed.document is not None
+            for operation in parsed.operations.values():
+                yield parsed.document, operation
+
+    def prepare(self, request: Request, principal: Principal | None = None, *, limited: bool = True) -> Prepared:
+        """Parse, measure, validate, choose the operation and cost it, as this principal may ask for it; without one, it may cost anything.
+
+        `limited`: whether the text comes from a client and has to keep within the limits of documents; page sizes, which come with the variables,
+        are looked at in either case.
+        """
+        try:
+            request = self._trusted.resolve(request, principal)
+        except GatewayError as error:
+            return Prepared(request, None, "query", [present_failure(error)])
         if not request.query:
             return _refused(request, "BAD_REQUEST", "The request has no query.")
-        parsed = self._parsed(request.query)
+        parsed = self._stored.get(request.query) or self._parsed(request.query, limited=limited)
+        for code in parsed.warned:
+            _over(code, "warned").inc()
         if parsed.document is None:
+            if parsed.over is not None:
+                _over(parsed.over, "refused").inc()
             return Prepared(request, None, "query", list(parsed.errors))
         name = request.operation_name
         operation = parsed.operations.get(name)
@@ -86,34 +159,127 @@ class Documents:
                 "The document has no operation of that name." if name else "The document has several operations; name one in operationName."
             )
             return _refused(request, "GRAPHQL_VALIDATION_FAILED", said)
-        wanted = parsed.selections[None if operation.name is None else operation.name.value].wanted(request.variables)
-        return Prepared(request, parsed.document, operation.operation.value, wanted=wanted)
+        key = None if operation.name is None else operation.name.value
+        costs = parsed.costs.get(key)
+        if costs is None:
+            costs = parsed.costs[key] = self._costs.of(parsed.document, operation)
+        cost = costs.of(request.variables)
+        page = costs.page_over(request.variables)
+        most = self._limits.cost_for(principal) if limited and principal is not None else MOST
+        if page is not None or cost > most:
+            refused = self._for_its_variables(parsed, request, page, cost, most)
+            if refused is not None:
+                return refused
+        wanted = parsed.selections[key].wanted(request.variables)
+        return Prepared(request, parsed.document, operation.operation.value, wanted=wanted, cost=max(1, cost))
 
-    def _parsed(self, query: str) -> _Parsed:
-        kept = self._cache.get(query)
+    def _for_its_variables(
+        self, parsed: _Parsed, request: Request, page: tuple[str, int, int] | None, cost: int, most: int
+    ) -> Prepared | None:
+        """The refusal of a page or a cost that is too large with these variables; None: it is only told."""
+        if page is not None:
+            argument, limit, found = page
+            if (error := self._held("LIMIT_PAGE_SIZE", limit, found, parsed, request, argument=argument)) is not None:
+                return Prepared(request, None, "query", [present_failure(error)])
+        if cost > most and (error := self._held("LIMIT_COST", most, cost, parsed, request)) is not None:
+            return Prepared(request, None, "query", [present_failure(error)], cost=cost)
+        return None
+
+    def _held(self, code: str, limit: int, found: int, parsed: _Parsed, request: Request, **more: str) -> LimitExceeded | None:
+        if self._is_refused(code, limit, found):
+            _over(code, "refused").inc()
+            return over(code, limit, found, **more)
+        if code not in parsed.warned:
+            parsed.warned.add(code)  # told once of a document; counted from the next time on by `prepare`
+            self._tell(code, limit, found, request.query or "")
+            _over(code, "warned").inc()
+        return None
+
+    def _is_refused(self, code: str, limit: int, found: int) -> bool:
+        return code not in self._limits.warn_only or found > limit * self._limits.slack
+
+    def _tell(self, code: str, limit: int, found: int, text: str) -> None:
+        digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()
+        log.warning("document.over_limit", code=code, limit=limit, found=found, document=digest)
+
+    def _parsed(self, query: str, *, limited: bool) -> _Parsed:
+        key = query, limited
+        kept = self._cache.get(key)
         if kept is not None:
-            self._cache.move_to_end(query)
+            self._cache.move_to_end(key)
             return kept
-        parsed = self._parse(query)
-        if len(query) <= _MAX_SOURCE:
-            self._cache[query] = parsed
+        parsed = self._parse(query, limited=limited)
+        if len(query) <= self._limits.source_length:
+            self._cache[key] = parsed
             self._characters += len(query)
             while len(self._cache) > _KEPT or self._characters > _KEPT_CHARACTERS:
-                self._characters -= len(self._cache.popitem(last=False)[0])
+                self._characters -= len(self._cache.popitem(last=False)[0][0])
         return parsed
 
-    def _parse(self, query: str) -> _Parsed:
+    def _kept(self, documents: Sequence[StoredDocument]) -> dict[str, _Parsed]:
+        """Trusted documents by their text. Their size was looked at by who made them trusted: what is over a limit is told."""
+        found: dict[str, _Parsed] = {}
+        problems: list[str] = []
+        for one in documents:
+            if one.text in found:
+                continue  # under several ids
+            parsed = self._parse(one.text, limited=True)
+            if parsed.over is not None:
+                log.warning("document.trusted_over_limit", code=parsed.over, document=one.id, file=one.file)
+                parsed = self._parse(one.text, limited=False)
+            parsed.warned.clear()
+            found[one.text] = parsed
+            problems += [f"{one.file}: {one.id}: {error['message']}" for error in parsed.errors[:1]]
+        if problems:
+            more = f"\n… and {len(problems) - _NAMED} more." if len(problems) > _NAMED else ""
+            told = "\n".join(problems[:_NAMED])
+            raise ConfigurationError(f"Trusted documents do not fit the schema (profile-gateway documents check):\n{told}{more}")
+        return found
+
+    def _parse(self, query: str, *, limited: bool) -> _Parsed:
+        limits = self._limits
         try:
-            document = parse(query, max_lexical_tokens=_MAX_TOKENS, max_comments=_MAX_COMMENTS, max_source_length=_MAX_SOURCE)
+            document = (
+                parse(query, max_lexical_tokens=limits.tokens, max_comments=limits.comments, max_source_length=limits.source_length)
+                if limited
+                else parse(query)
+            )
         except GraphQLError as error:
-            return _Parsed(None, (present(error, "parse"),))
-        errors = validate(self._schema, document, self._rules, max_errors=_MAX_ERRORS, hide_suggestions=self._hide_suggestions)
+            shown = present(error, "parse")
+            code = shown["extensions"]["code"]
+            return _Parsed(None, (shown,), over=code if code.startswith("LIMIT_") else None)
+        analysis = analyse(document, introspection=self._introspection)
+        warned: set[str] = set()
+        for code, limit, found, what in excess(analysis, limits) if limited else ():
+            if self._is_refused(code, limit, found):
+                return _Parsed(None, (present_failure(over(code, limit, found, what=what)),), over=code)
+            if code not in warned:
+                warned.add(code)
+                self._tell(code, limit, found, query)
+        errors = self._validated(document, circular=analysis.circular)
         if errors:
-            return _Parsed(None, tuple(present(error, "validate") for error in errors[:_MAX_ERRORS]))
+            return _Parsed(None, tuple(present(error, "validate") for error in errors[: limits.errors]), warned=warned)
         operations = {
             node.name.value if node.name else None: node for node in document.definitions if isinstance(node, OperationDefinitionNode)
         }
-        return _Parsed(document, (), operations, selections_of(self._schema, document))
+        return _Parsed(document, (), operations, selections_of(self._schema, document), warned=warned)
+
+    def _validated(self, document: DocumentNode, *, circular: bool) -> Sequence[GraphQLError]:
+        # A circle is a mistake of its own; what it is merged with would never end.
+        rules = [rule for rule in self._rules if not (circular and rule is FieldsCanBeMerged)]
+        return validate(self._schema, document, rules, max_errors=self._limits.errors, hide_suggestions=not self._introspection)
+
+
+_over = cache(DOCUMENTS_OVER_LIMIT.labels)
+"""By code, and by what came of it."""
+
+
+def _rules(schema: GraphQLSchema, *, introspection: bool) -> list[type[ASTValidationRule]]:
+    """The specification's rules, as far as there is something to be said by them."""
+    rules = [_OURS.get(rule, rule) for rule in specified_rules]
+    if schema.get_directive("stream") is None and schema.get_directive("defer") is None:
+        rules = [rule for rule in rules if rule not in _INCREMENTAL]  # one of them fails on unions; to be unknown is mistake enough
+    return rules if introspection else [*rules, NoSchemaIntrospectionCustomRule]
 
 
 def _refused(request: Request, code: str, message: str) -> Prepared:

@@ -159,14 +159,15 @@ async def patiently(call: Callable[[], Awaitable[T]], patience: float | None = N
     Raises:
         GatewayError: it still failed after `patience` seconds (None: never gives up), or in a way that asking again does not mend.
     """
-    loop = asyncio.get_running_loop()
-    until = None if patience is None else loop.time() + patience
+    since = None if patience is None else asyncio.get_running_loop().time()
     pause = 0.05
     while True:
         try:
             return await call()
         except GatewayError as error:
-            if not error.retryable or (until is not None and loop.time() >= until):
+            if not error.retryable:
+                raise
+            if patience is not None and since is not None and asyncio.get_running_loop().time() >= since + patience:
                 raise
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, not a secret
         pause = min(pause * 2, 2.0)

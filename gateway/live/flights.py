@@ -20,12 +20,13 @@ T = TypeVar("T")
 class _Flight:
     """One read. `seq`: the entry it was made for, which was committed before it began at `begun` (seconds of the loop's clock)."""
 
-    __slots__ = ("begun", "seq", "task")
+    __slots__ = ("begun", "seq", "task", "waiting")
 
     def __init__(self, seq: int, begun: float, task: asyncio.Task[Any]) -> None:
         self.seq = seq
         self.begun = begun
         self.task = task
+        self.waiting: list[asyncio.Future[None]] = []
 
 
 class Flights:
@@ -55,9 +56,15 @@ class Flights:
             kept = self._kept[key] = _Flight(seq, loop.time(), task)
             flight = kept
             task.add_done_callback(lambda _: self._landed(key, flight))
-        return cast("T", await asyncio.shield(kept.task))
+        if not kept.task.done():
+            await _over(kept)
+        return cast("T", kept.task.result())
 
     def _landed(self, key: Hashable, flight: _Flight) -> None:
+        for waiter in flight.waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+        flight.waiting.clear()
         if flight.task.cancelled() or flight.task.exception() is not None:
             self._forget(key, flight)
         else:
@@ -66,6 +73,13 @@ class Flights:
     def _forget(self, key: Hashable, flight: _Flight) -> None:
         if self._kept.get(key) is flight:
             del self._kept[key]
+
+
+async def _over(flight: _Flight) -> None:
+    """Until the read is over. Not `shield`, which costs each reader a future with callbacks of the task's own."""
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    flight.waiting.append(waiter)
+    await waiter
 
 
 async def _after(earlier: asyncio.Task[Any] | None, call: Callable[[], Coroutine[Any, Any, T]]) -> T:

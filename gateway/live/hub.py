@@ -75,6 +75,7 @@ class Hub:
         """Give a tail back; the last reader takes it down."""
         tail.alarms.discard(alarm)
         if not tail.alarms:
+            tail.close()
             del self._tails[tail.stream]
             key = ring_key(tail.stream)
             self._by_ring_key[key].discard(tail)

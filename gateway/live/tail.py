@@ -59,7 +59,7 @@ class Alarm:
 class Tail:
     """The end of one stream. What it knows comes from reads that followed each other: none of them is older than the one before."""
 
-    __slots__ = ("_answered", "_asked", "_database", "_entries", "_reading", "alarms", "newest", "stream")
+    __slots__ = ("_answered", "_asked", "_database", "_entries", "_scout", "_waiting", "alarms", "newest", "stream")
 
     def __init__(self, database: Database, stream: StreamKey) -> None:
         self.stream = stream
@@ -70,15 +70,24 @@ class Tail:
         self._database = database
         self._entries: deque[Entry] = deque(maxlen=_RING)
         """Without a gap; the last one is the newest."""
-        self._reading = asyncio.Lock()
+        self._waiting: list[asyncio.Future[None]] | None = None
+        """Who waits for the read that is under way; None: there is none."""
+        self._scout: asyncio.Task[None] | None = None
+        """Reads because of a ring, before anybody is woken."""
         self._asked = 0
         self._answered = 0
         """Every question up to this one was asked before the last read began."""
 
     def wake(self) -> None:
-        """Something may have changed: let every reader look."""
+        """Something may have changed: look, and wake the readers who sleep if it did. They find what was read and need not wait for it once more."""
         self._asked += 1
-        self.nudge()
+        if self._scout is None:
+            self._scout = asyncio.get_running_loop().create_task(self._look())
+
+    def close(self) -> None:
+        """Nobody listens any more: what is being looked at for them need not be."""
+        if self._scout is not None:
+            self._scout.cancel()
 
     def nudge(self) -> None:
         """Wake every reader although the log is as it was: something beside it changed, which readers look at whenever they wake."""
@@ -113,16 +122,37 @@ class Tail:
             return Stretch(newest, [])
         return await read(self._database, self.stream, seq, BATCH)
 
+    async def _look(self) -> None:
+        try:
+            while self._answered < self._asked:
+                await self._catch_up()
+        except Exception:  # noqa: BLE001, S110  # whatever it is, each reader finds it when it reads, and knows what to do about it
+            pass
+        finally:
+            self._scout = None
+            if self._answered < self._asked:
+                self.nudge()
+
     async def _catch_up(self) -> None:
         """Answer what was asked until now, by one read for all who ask meanwhile."""
         wanted = self._asked
-        if self._answered < wanted:
-            async with self._reading:
-                while self._answered < wanted:
-                    known = self.newest
-                    await self._read_on()
-                    if known is not None and self.newest != known:
-                        self._rouse()
+        while self._answered < wanted:
+            if self._waiting is not None:
+                waiter = asyncio.get_running_loop().create_future()
+                self._waiting.append(waiter)
+                await waiter
+                continue
+            self._waiting = []
+            known = self.newest
+            try:
+                await self._read_on()
+            finally:
+                waiting, self._waiting = self._waiting, None
+                for waiter in waiting:
+                    if not waiter.done():
+                        waiter.set_result(None)
+            if known is not None and self.newest != known:
+                self._rouse()
 
     def _rouse(self) -> None:
         """Wake who sleeps: a newcomer's question may see a change before any bell, and the poll would find no difference any more."""

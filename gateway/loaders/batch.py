@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from strawberry.dataloader import DataLoader
 
@@ -24,15 +24,12 @@ V = TypeVar("V")
 class Loader(Generic[K, V]):
     """Gathers the keys asked for in one turn of the event loop and asks for them together."""
 
-    __slots__ = ("_inner",)
+    __slots__ = ("_fetch", "_loader")
 
     def __init__(self, fetch: Callable[[Sequence[K]], Awaitable[Sequence[V | BaseException]]]) -> None:
         """`fetch` answers a list of distinct keys, one element per key in order; an exception as an element fails that key alone."""
-
-        async def load(keys: list[K]) -> Sequence[V | BaseException]:
-            return await fetch(keys)
-
-        self._inner: DataLoader[K, V] = DataLoader(load, max_batch_size=MAX_BATCH)
+        self._fetch = fetch
+        self._loader: DataLoader[K, V] | None = None
 
     async def load(self, key: K) -> V:
         """The answer for one key; raises what its source said."""
@@ -40,8 +37,24 @@ class Loader(Generic[K, V]):
 
     async def load_many(self, keys: Iterable[K]) -> list[V | BaseException]:
         """The answer for each key in order; failures are elements, not raised."""
-        return await asyncio.gather(*map(self._inner.load, keys), return_exceptions=True)
+        load = self._inner.load
+        futures = [load(key) for key in keys]
+        if len(futures) != 1:
+            return await asyncio.gather(*futures, return_exceptions=True)
+        try:
+            return [await futures[0]]
+        except Exception as error:  # noqa: BLE001  # whatever the source said
+            return [error]
 
     def prime(self, key: K, value: V) -> None:
         """Make a value that is known already the answer for its key."""
         self._inner.prime(key, value)
+
+    @property
+    def _inner(self) -> DataLoader[K, V]:
+        """Made when something is asked: an operation has two dozen loaders, and asks a few."""
+        if self._loader is None:
+            self._loader = DataLoader(
+                cast("Callable[[list[K]], Awaitable[Sequence[V | BaseException]]]", self._fetch), max_batch_size=MAX_BATCH
+            )
+        return self._loader

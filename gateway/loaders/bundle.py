@@ -39,6 +39,7 @@ from gateway.sources.contract import (
     ConversationKey,
     LookupKey,
     NoteWindow,
+    Stale,
     TimelineWindow,
     TranscriptKey,
     TranscriptWindow,
@@ -198,6 +199,8 @@ class Loaders:
 
         `entered`: what it says is about the thing; else only failures are kept, and whoever asked tells the rest.
         """
+        if len(sources) == 1:  # as everywhere where nothing is federated
+            return await self._ask_one(kind, sources[0], about, ask, entered)
         answers = await asyncio.gather(*(guarded(source.source.key, kind, _begun(ask, source), len(about)) for source in sources))
         described = [source.source for source in sources]
         for source, answer in zip(described, answers, strict=True):
@@ -207,6 +210,19 @@ class Loaders:
         for key, told in zip(about, reports, strict=True):
             self._ledger.enter(told, key if entered and self._wanted.reports else None)
         return rows, reports
+
+    async def _ask_one(
+        self, kind: SourceKind, source: S, about: Sequence[Hashable], ask: Callable[[S], Awaitable[Sequence[Any]]], entered: bool
+    ) -> tuple[list[tuple[Any, ...]], list[list[SourceReport]]]:
+        """`_ask_all` where there is one source: nothing runs beside it."""
+        answer = await guarded(source.source.key, kind, _begun(ask, source), len(about))
+        described = source.source
+        missed_among(self._workspace, described.key, kind, about, answer)
+        fine = report_of(described, None)
+        reports = [[report_of(described, one) if isinstance(one, SourceError | Stale) else fine] for one in answer]
+        for key, told in zip(about, reports, strict=True):
+            self._ledger.enter(told, key if entered and self._wanted.reports else None)
+        return [(one,) for one in answer], reports
 
     async def _load_profiles(self, ids: Sequence[UUID]) -> Sequence[Profile | SourceError | None]:
         source = self._registry.profiles

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -196,5 +196,10 @@ class Configuration:
         found = self.by_key.get(key)
         if found is not None:
             return found
-        name, _, category = known_trait(key)
-        return AttributeDefinition(key, name, group=category or "Other", is_visible_by_default=False, position=10_000)
+        return _undefined(key)
+
+
+@lru_cache(maxsize=4096)
+def _undefined(key: str) -> AttributeDefinition:
+    name, _, category = known_trait(key)
+    return AttributeDefinition(key, name, group=category or "Other", is_visible_by_default=False, position=10_000)

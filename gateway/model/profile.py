@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 from uuid import UUID
@@ -87,6 +87,8 @@ class Profile:
     """Status MERGED: the profile it went into."""
     redirected_from: str | None = None
     """The client's id that was asked for, when it was merged away and this is the survivor."""
+    external_types: tuple[str, ...] | None = field(default=None, compare=False, repr=False)
+    """What the workspace's layout shows of external activities, where that was read together with the profile."""
 
     @property
     def id(self) -> str:

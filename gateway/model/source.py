@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -62,7 +62,7 @@ class Source:
 
     def standing(self, state: SourceState, last_success_at: datetime | None, latency_ms: float | None) -> Source:
         """The same source with its present state."""
-        return replace(self, state=state, last_success_at=last_success_at, latency_ms=latency_ms)
+        return Source(self.key, self.display_name, self.kinds, self.party, self.priority, self.writable, state, last_success_at, latency_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from operator import attrgetter
 from typing import Any, Final, Protocol
 
 from gateway.model.actor import Actor, ActorKind
+from gateway.model.building import builder
 from gateway.model.source import Source
 
 __all__ = [
@@ -111,6 +112,9 @@ class Trait:
         return display(self.value)
 
 
+_trait = builder(Trait)
+
+
 @dataclass(frozen=True, slots=True)
 class CategoryCount:
     """How many traits a category has, and the labels of its first few."""
@@ -139,6 +143,13 @@ def merge_traits(facts: Iterable[TraitFact], now: datetime | None = None) -> lis
     Ties fall to the source key, so the answer never depends on the order in which sources answered. Losers stay as `conflicts`. A value that
     expired before `now` (None: nothing expires) loses against any that lives, and a trait of expired values alone is none.
     """
+    facts = list(facts)
+    if len({fact.key for fact in facts}) == len(facts):  # nobody contradicts anybody
+        single = [fact for fact in facts if fact.provenance.expires_at is None or not _expired(fact, now)]
+        return [
+            _trait(fact.key, fact.kind, fact.category, fact.value, fact.confidence, fact.provenance, (), fact.sealed)
+            for fact in sorted(single, key=attrgetter("key"))
+        ]
     ordered = sorted(facts, key=partial(_rank, now))
     groups = [list(group) for _, group in groupby(ordered, key=attrgetter("key"))]
     return [_merge(group, now) for group in groups if not _expired(group[0], now)]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -36,7 +37,7 @@ from gateway.sources.native_names import NativeNames
 from gateway.sources.native_rows import activity_of, company_of, identifier_of, note_of, point_of, profile_of, trait_of
 from gateway.sources.native_timeline import Describe, NativeTimeline
 from gateway.storage.database import Database
-from gateway.storage.queries import SQL
+from gateway.storage.queries import ALONE, SQL
 
 __all__ = ["NativeSource", "activity_of", "company_of", "note_of", "profile_of"]
 
@@ -52,13 +53,16 @@ class NativeSource:
         self._describe = describe
         self._timeline = NativeTimeline(self._fetch, key, describe)
         self._names = NativeNames(self._fetch)
+        self._standing: Source | None = None
         self._latency_ms: float | None = None
         self._last_success_at: datetime | None = None
 
     @property
     def source(self) -> Source:
         """The native source, with the latency of its last answer."""
-        return self._describe(self._key).standing(SourceState.OK, self._last_success_at, self._latency_ms)
+        if self._standing is None:
+            self._standing = self._describe(self._key).standing(SourceState.OK, self._last_success_at, self._latency_ms)
+        return self._standing
 
     async def profiles(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Profile | SourceError | None]:
         """See `contract.ProfileSource`."""
@@ -113,10 +117,11 @@ class NativeSource:
 
     async def traits(self, workspace: UUID, ids: Sequence[UUID], keys: Sequence[str] | None) -> Sequence[Sequence[TraitFact] | SourceError]:
         """See `contract.TraitSource`."""
-        found: dict[UUID, list[TraitFact]] = {}
+        describe = self._describe
+        found: dict[UUID, list[TraitFact]] = {key: [] for key in ids}
         for row in await self._fetch("traits_by_profile", workspace, ids, keys):
-            found.setdefault(row["profile_id"], []).append(trait_of(row, self._describe(row["source"])))
-        return [found.get(key, []) for key in ids]
+            found[row[0]].append(trait_of(row, describe(row[2])))
+        return [found[key] for key in ids]
 
     async def notes(self, workspace: UUID, ids: Sequence[UUID], window: NoteWindow) -> Sequence[Sequence[Note] | SourceError]:
         """See `contract.NoteSource`."""
@@ -171,9 +176,12 @@ class NativeSource:
             found.setdefault(row["profile_id"], []).append(member)
         return [found.get(key, []) for key in ids]
 
-    async def _fetch(self, name: str, *args: object) -> list[asyncpg.Record]:
+    async def _fetch(self, name: str, workspace: UUID, asked: Any, *args: object) -> list[asyncpg.Record]:
+        """The rows of a statement; `asked`: its batch, in most of them."""
         started = time.perf_counter()
-        rows = await self._database.fetch(SQL[name], *args)
+        alone = ALONE.get(name)
+        rows = await self._database.fetch(alone if alone is not None and len(asked) == 1 else SQL[name], workspace, asked, *args)
         self._latency_ms = (time.perf_counter() - started) * 1000
         self._last_success_at = datetime.now(UTC)
+        self._standing = None
         return rows

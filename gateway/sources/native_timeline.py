@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -63,11 +63,8 @@ class NativeTimeline:
         if window.filter.shows_kind(TimelineKind.CHANGE):
             reads.append(self._of_changes(workspace, ids, window))
         found: dict[UUID, list[list[TimelineItem]]] = {}
-        for items in await asyncio.gather(*reads):
-            lists: dict[UUID, list[TimelineItem]] = {}
-            for item in items:
-                lists.setdefault(item.profile_id, []).append(item)
-            for profile_id, one in lists.items():
+        for items in await asyncio.gather(*reads) if len(reads) > 1 else [await reads[0]]:
+            for profile_id, one in _by_profile(items, ids).items():
                 found.setdefault(profile_id, []).append(one)
         return [_first(found.get(key, ()), window) for key in ids]
 
@@ -133,10 +130,13 @@ class NativeTimeline:
         kinds = [kind for kind in chosen.shown_kinds if kind not in _OWN_TABLES]
         if not kinds:
             return []
+        kept = [chosen.retained_since(kind) for kind in kinds]
         name = "activities_descending" if window.newest_first else "activities_ascending"
-        bounds = _bounds(window, [chosen.retained_since(kind) for kind in kinds])
-        rows = await self._fetch(name, workspace, ids, *bounds, window.limit, *_filter_columns(chosen, kinds))
-        return [self._activity(row) for row in rows]
+        is_plain = _is_plain(chosen) and len(set(kept)) == 1
+        columns = (_plain_columns if is_plain else _filter_columns)(chosen, kinds)
+        rows = await self._fetch(f"plain_{name}" if is_plain else name, workspace, ids, *_bounds(window, kept), window.limit, *columns)
+        describe = self._describe
+        return [activity_of(row, describe(row[2])) for row in rows]
 
     async def _of_notes(self, workspace: UUID, ids: Sequence[UUID], window: TimelineWindow) -> list[TimelineItem]:
         name = "note_items_descending" if window.newest_first else "note_items_ascending"
@@ -166,7 +166,18 @@ class NativeTimeline:
 _OWN_TABLES: Final = frozenset({TimelineKind.NOTE, TimelineKind.CHANGE})
 
 
-def _first(lists: Iterable[list[TimelineItem]], window: TimelineWindow) -> list[TimelineItem]:
+def _by_profile(items: list[TimelineItem], ids: Sequence[UUID]) -> dict[UUID, list[TimelineItem]]:
+    if len(ids) == 1:
+        return {ids[0]: items} if items else {}
+    lists: dict[UUID, list[TimelineItem]] = {}
+    for item in items:
+        lists.setdefault(item.profile_id, []).append(item)
+    return lists
+
+
+def _first(lists: Sequence[list[TimelineItem]], window: TimelineWindow) -> list[TimelineItem]:
+    if len(lists) == 1:  # each statement has the window's order and limit
+        return lists[0]
     return list(islice(heapq.merge(*lists, key=_order, reverse=window.newest_first), window.limit))
 
 
@@ -194,6 +205,16 @@ def _bounds(window: TimelineWindow, kept: Sequence[datetime | None]) -> tuple[ob
     if chosen.until is not None and chosen.until <= high.occurred_at:
         high = Place(chosen.until, "", "")
     return low.occurred_at, low.source, _native_id(low, _LOWEST), high.occurred_at, high.source, _native_id(high, _HIGHEST)
+
+
+def _is_plain(chosen: TimelineFilter) -> bool:
+    """Whether kinds alone decide what is shown between the two places, once the bounds are drawn."""
+    lists = chosen.channels, chosen.directions, chosen.types, chosen.accounts, chosen.agent_ids, chosen.queues
+    return chosen.search is None and not chosen.attributes and all(one is None for one in lists)
+
+
+def _plain_columns(chosen: TimelineFilter, kinds: Sequence[TimelineKind]) -> tuple[object, ...]:
+    return chosen.is_usual, _names(kinds), _listed(chosen.external_types) if chosen.is_usual else None
 
 
 def _filter_columns(chosen: TimelineFilter, kinds: Sequence[TimelineKind]) -> tuple[object, ...]:

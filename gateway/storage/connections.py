@@ -122,7 +122,7 @@ async def _open(dsn: str, *, codecs: bool = True, **options: Any) -> Plain:
                 schema="pg_catalog",
                 format="binary",
                 encoder=lambda value: b"\x01" + orjson.dumps(value),
-                decoder=lambda data: orjson.loads(memoryview(data)[1:]),
+                decoder=lambda data: orjson.loads(data[1:]),
             )
     except BaseException:
         connection.terminate()  # at once: whoever waits for it has given up, or will not get it

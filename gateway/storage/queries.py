@@ -1,7 +1,7 @@
 """The named SQL of the gateway: every statement lives in `sql/*.sql`, one file per noun.
 
-Owns reading those files once (`-- name: profiles_by_id` opens a statement). Must not build SQL from pieces. Called by sources, live and
-commands, always as `SQL["name"]`; a test prepares every statement against a real Postgres.
+Owns reading those files once (`-- name: profiles_by_id` opens a statement), and the form of each for a batch of one. Must not build SQL from
+pieces otherwise. Called by sources, live and commands, always as `SQL["name"]`; a test prepares every statement against a real Postgres.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from importlib.resources import files
 from typing import Final
 
-__all__ = ["SQL"]
+__all__ = ["ALONE", "SQL"]
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
@@ -30,3 +30,12 @@ def _load() -> dict[str, str]:
 
 SQL: Final = _load()
 """name → statement."""
+
+_BATCH: Final = "= any($2::uuid[])"
+
+ALONE: Final = {name: statement.replace(_BATCH, "= ($2::uuid[])[1]") for name, statement in SQL.items() if _BATCH in statement}
+"""name → the statement for a batch of one, of those that take a batch of ids.
+
+For `= any($2)` Postgres guesses ten ids, so a plan for all calls seems dearer than one for the single id it is given, and it plans anew at every
+call; for `=` both are the same, and it keeps its plan (docs/decisions/0014).
+"""

@@ -7,15 +7,16 @@ there: a place outlives its item. Called by resolvers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from uuid import UUID
 
 from gateway.errors import CursorInvalid
-from gateway.model.activity import Place
+from gateway.model.activity import Place, TimelineItem
 from gateway.model.sealed import Sealer
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "encoding"]
 
 _MOMENT = Struct(">q")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,8 +25,23 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def encode(sealer: Sealer, workspace: UUID, place: Place) -> str:
     """The place as opaque text."""
-    moment = _MOMENT.pack((place.occurred_at - _EPOCH) // _MICROSECOND)
-    return sealer.seal(_purpose(workspace), moment + place.source.encode() + b"\x00" + place.id.encode())
+    return sealer.seal(_purpose(workspace), _payload(place.occurred_at, place.source, place.id))
+
+
+def encoding(sealer: Sealer, workspace: UUID) -> Callable[[TimelineItem], str]:
+    """A function from an item to its place as opaque text, for the many items of a page."""
+    seal = sealer.sealing(_purpose(workspace))
+
+    def text(item: TimelineItem) -> str:
+        return seal(_payload(item.occurred_at, item.source.key, item.native_id))
+
+    return text
+
+
+def _payload(at: datetime, source: str, native_id: str) -> bytes:
+    since = at - _EPOCH
+    moment = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return _MOMENT.pack(moment) + f"{source}\0{native_id}".encode()
 
 
 def decode(sealer: Sealer, workspace: UUID, text: str) -> Place:

@@ -36,6 +36,8 @@ def merge(pages: Sequence[Sequence[TimelineItem] | Cut], limit: int, newest_firs
     `pages`: one per source, each in reading order (newest first or oldest first) and read with `limit + 1`, so that the last item kept is
     never later in that order than one a source still holds back. An item that several pages show is taken once.
     """
+    if len(pages) == 1 and not isinstance(pages[0], Cut) and len({item.native_id for item in pages[0]}) == len(pages[0]):
+        return Merged(list(pages[0][:limit]), more=len(pages[0]) > limit)  # in order already, and nothing stands there twice
     cuts = [page.place for page in pages if isinstance(page, Cut)]
     mark = None
     if cuts:

@@ -22,7 +22,7 @@ class AllowedHosts:
 
     def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
         self._app = app
-        self._guarded = TrustedHostMiddleware(app, names or ("*",), www_redirect=False)
+        self._guarded: ASGIApp = TrustedHostMiddleware(app, names, www_redirect=False) if names else app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer 400."""

@@ -277,9 +277,13 @@ class _Request(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header, counted."""
-        self._grow(len(name) + len(value) + 4)  # ": " and the line's end
+        self._size += len(name) + len(value) + 4  # ": " and the line's end
+        limits = self._limits
+        if self._size > limits.header_bytes:
+            self._too_large = True
+            raise _TooLarge
         super().on_header(name, value)
-        if len(self.headers) > self._limits.headers:
+        if len(self.headers) > limits.headers:
             self._too_large = True
             raise _TooLarge
 

@@ -1,21 +1,26 @@
 """The request id: one per request or socket, on every log line and in every answer.
 
-Owns the ASGI middleware that takes it from `x-request-id` or makes one. Added by `app`.
+Owns the ASGI middleware that takes it from `x-request-id` or makes one. Added by `app`; `transport.shortcut` says it where that is passed by.
 """
 
 from __future__ import annotations
 
 import re
-from uuid import uuid4
+from secrets import token_hex
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.observe import request_id
 
-__all__ = ["RequestId"]
+__all__ = ["HEADER", "RequestId", "identified"]
 
 _SAFE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_HEADER = b"x-request-id"
+HEADER = b"x-request-id"
+
+
+def identified(given: bytes) -> bytes:
+    """The id of a request that came with this one, or with none."""
+    return given if given and _SAFE.fullmatch(given) else token_hex(16).encode()
 
 
 class RequestId:
@@ -29,13 +34,17 @@ class RequestId:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == _HEADER), b"")
-        current = given if _SAFE.fullmatch(given) else uuid4().hex.encode()
+        given = b""
+        for name, value in scope["headers"]:
+            if name == HEADER:
+                given = value
+                break
+        current = identified(given)
         token = request_id.set(current.decode())
 
         async def answer(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.accept"):
-                message["headers"] = [*message.get("headers", ()), (_HEADER, current)]
+                message["headers"] = [*message.get("headers", ()), (HEADER, current)]
             await send(message)
 
         try:

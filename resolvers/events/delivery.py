@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -31,6 +31,8 @@ from gateway.storage.database import Database
 from resolvers.events.values import ErasedEvent, GapEvent, GoAwayEvent, LiveValue, MergedEvent, ReadyEvent
 
 __all__ = ["Delivery", "Place", "database_of", "where"]
+
+_delivered = cache(EVENTS_DELIVERED.labels)
 
 Place = tuple[str, int, datetime]
 """Cursor, seq and time of an event."""
@@ -101,7 +103,7 @@ class Delivery:
             yield GapEvent(*self.place(position, at), step.reason)
         for event in events:
             if event is not None:
-                EVENTS_DELIVERED.labels(self.name).inc()
+                _delivered(self.name).inc()
                 LIVE_LAG.observe(max(0.0, (datetime.now(UTC) - at).total_seconds()))
                 yield event
         session, principal = self.context.session, self.context.principal

@@ -66,7 +66,7 @@ async def _updated(delivery: Delivery, step: Update) -> LiveValue | None:
     profile = await delivery.shared(step.position, profile_id, lambda context: context.loaders.profile.load(profile_id))
     if profile is None or profile.redirected_from is not None or profile.status is not ProfileStatus.ACTIVE:
         return None
-    return ProfileEvent(*delivery.place(step.position, step.at), profile, list(step.fields), _actor(delivery.context, step.actor_id))
+    return ProfileEvent(*delivery.place(step.position, step.at), profile, step.fields, _actor(delivery.context, step.actor_id))
 
 
 class _Crowd:

@@ -1,11 +1,12 @@
 """Values of live events, one class per GraphQL type.
 
-Owns shapes only. Made by the modules beside it; `resolvers.schema` says which type each class is.
+Owns shapes only, and which of them say the same to several subscribers (`alike`): what the log tells does, what the session or the moment tells does
+not. Made by the modules beside it; `resolvers.schema` says which type each class is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,6 +42,10 @@ class LiveValue:
     seq: int
     at: datetime
 
+    def alike(self) -> Hashable | None:
+        """Equal for events that say the same, while they exist: it may hold the identity of what they refer to. None: it is told to one only."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class ReadyEvent(LiveValue):
@@ -69,8 +74,12 @@ class ProfileEvent(LiveValue):
     """Value of `ProfileUpdated`."""
 
     profile: Profile
-    changed_fields: list[str]
+    changed_fields: tuple[str, ...]
     actor: Actor | None
+
+    def alike(self) -> Hashable | None:
+        """The same read of the profile, the same changes, and nobody's own."""
+        return ProfileEvent, self.cursor, self.at, id(self.profile), self.changed_fields, self.actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,10 @@ class ErasedEvent(LiveValue):
     """Value of `ProfileErased`."""
 
     profile_id: str
+
+    def alike(self) -> Hashable | None:
+        """The same place."""
+        return ErasedEvent, self.cursor, self.at, self.profile_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +116,20 @@ class ItemEvent(LiveValue):
     item: TimelineItem
     is_new: bool
 
+    def alike(self) -> Hashable | None:
+        """The same read of the item."""
+        return ItemEvent, self.cursor, self.at, id(self.item), self.is_new
+
 
 @dataclass(frozen=True, slots=True)
 class RemovedEvent(LiveValue):
     """Value of `TimelineItemRemoved`."""
 
     item_id: str
+
+    def alike(self) -> Hashable | None:
+        """The same item, at the same place."""
+        return RemovedEvent, self.cursor, self.at, self.item_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from strawberry.types.scalar import ScalarDefinition
 
 from gateway.errors import BadUserInput
 
-__all__ = ["JSON", "SCALARS", "URL", "EmailAddress", "FeedCursor", "PhoneNumber", "Representation", "StreamCursor"]
+__all__ = ["JSON", "SCALARS", "URL", "EmailAddress", "FeedCursor", "PhoneNumber", "Representation", "StreamCursor", "shown_as_is"]
 
 JSON = NewType("JSON", object)
 PhoneNumber = NewType("PhoneNumber", str)
@@ -25,7 +25,8 @@ FeedCursor = NewType("FeedCursor", str)
 Representation = NewType("Representation", object)
 
 
-def _same(value: Any) -> Any:
+def shown_as_is(value: Any) -> Any:
+    """The value: how it is written is the encoder's."""
     return value
 
 
@@ -60,7 +61,7 @@ def _day(value: Any) -> date:
 
 
 def _scalar(name: str, description: str, parse: Callable[[Any], Any], specified_by: str | None = None) -> ScalarDefinition:
-    return strawberry.scalar(name=name, description=description, serialize=_same, parse_value=parse, specified_by_url=specified_by)
+    return strawberry.scalar(name=name, description=description, serialize=shown_as_is, parse_value=parse, specified_by_url=specified_by)
 
 
 _ANDIMAREK = "https://scalars.graphql.org/andimarek"
@@ -68,7 +69,7 @@ _ANDIMAREK = "https://scalars.graphql.org/andimarek"
 SCALARS: dict[object, ScalarDefinition] = {
     datetime: _scalar("DateTime", "A moment with its time zone (RFC 3339).", _moment, f"{_ANDIMAREK}/date-time.html"),
     date: _scalar("Date", "A day (RFC 3339 full-date).", _day, f"{_ANDIMAREK}/local-date.html"),
-    JSON: _scalar("JSON", "Any JSON value (RFC 8259).", _same, "https://www.rfc-editor.org/rfc/rfc8259"),
+    JSON: _scalar("JSON", "Any JSON value (RFC 8259).", shown_as_is, "https://www.rfc-editor.org/rfc/rfc8259"),
     PhoneNumber: _scalar(
         "PhoneNumber",
         r"Strict E.164: ^\\+[1-9][0-9]{1,14}$ - never a national format.".replace("\\\\", "\\"),
@@ -82,7 +83,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         "Opaque position in ONE stream (a profile's or an agent desk's change log); only the server can compare two of them.",
         _text(512),
     ),
-    Representation: _scalar("_Any", "The key of an entity, with its __typename (Apollo Federation).", _same),
+    Representation: _scalar("_Any", "The key of an entity, with its __typename (Apollo Federation).", shown_as_is),
     FeedCursor: _scalar("FeedCursor", "Opaque position in the workspace-wide change feed.", _text(512)),
 }
 """Python type → scalar, for `StrawberryConfig(scalar_map=…)`."""

@@ -17,6 +17,7 @@ from gateway.auth.policy import mask_email, mask_of, mask_phone, mask_text
 from gateway.engine.context import OperationContext
 from gateway.model import trait as model
 from gateway.model.attribute import AttributeDefinition, AttributeType, Sensitivity
+from gateway.model.building import builder
 from gateway.model.configuration import Configuration
 from gateway.model.profile import MaskState
 from resolvers.types.enums import TraitKind
@@ -115,6 +116,9 @@ class ShownTrait:
     conflicts: Sequence[ShownCandidate]
 
 
+_shown = builder(ShownTrait)
+
+
 class TraitView:
     """How traits look to one viewer: `view(trait)`."""
 
@@ -132,18 +136,19 @@ class TraitView:
 
     def __call__(self, trait: model.Trait) -> ShownTrait:
         """The trait behind the viewer's mask."""
-        definition = self._configuration.definition(trait.key)
+        key, known = trait.key, self._configuration.by_key
+        definition = known.get(key) or self._configuration.definition(key)
         value, display_value, _ = shown_value(definition, trait.value, self._mask, sealed=trait.sealed)
-        return ShownTrait(
-            trait.key,
+        return _shown(
+            key,
             definition.name,
             trait.kind,
-            trait.category or (definition.group if trait.key in self._configuration.by_key else None),
+            trait.category or (definition.group if key in known else None),
             value,
             display_value,
             trait.confidence,
             trait.provenance,
-            [self.candidate(trait.key, one) for one in trait.conflicts],
+            [self.candidate(key, one) for one in trait.conflicts] if trait.conflicts else (),
         )
 
     def candidate(self, key: str, candidate: model.TraitCandidate) -> ShownCandidate:

@@ -79,7 +79,7 @@ class Viewer:
         description="How many operations you may still ask for.",
     )
     def rate_limit(self, info: Info) -> Any:
-        return info.context.services.rates.standing(info.context.principal)
+        return info.context.services.rates.standing(info.context.principal, info.context.cost)
 
 
 @strawberry.type(description="A key that searchProfiles understands.")

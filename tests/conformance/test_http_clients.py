@@ -59,7 +59,9 @@ def test_urql_gets_json_for_queries_and_events_for_subscriptions(gateway: Gatewa
 
 
 def test_apollo_client_reads_answers_and_refusals(gateway: Gateway, node_clients: NodeClients) -> None:
-    """Apollo Client queries by POST and GET, mutates, keeps entities by id, and reads the errors of a 400."""
+    """Apollo Client queries by POST and GET, mutates, keeps entities by id, and reads the errors of a 400. Where there are no trusted documents it is
+    told so once, and sends no more hashes.
+    """
     seen = ran(node_clients, "apollo.mjs", gateway)
 
     assert seen["query"] == seen["get"] == {"viewer": {"__typename": "Viewer", "actor": {"__typename": "Actor", "id": "ana"}}}
@@ -71,7 +73,9 @@ def test_apollo_client_reads_answers_and_refusals(gateway: Gateway, node_clients
         ("POST", 200, RESPONSE),
         ("POST", 200, RESPONSE),
         ("POST", 400, RESPONSE),
+        *[("POST", 200, RESPONSE)] * 3,
     ]
+    assert [request.get("by") for request in seen["sent"][5:]] == ["hash", None, None]
 
 
 def test_graphql_sse_gets_single_answers_as_events(gateway: Gateway, node_clients: NodeClients) -> None:

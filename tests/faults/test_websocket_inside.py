@@ -154,7 +154,8 @@ class TestInside:
         kinds = (Connection, Wire, Session, Seat, OperationContext, Loaders)
         alive = Counter[str]()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(5):  # what was read for several is kept half a second, what the collector finds is closed by the loop
+            # What was read for several is kept half a second, and what the collector finds is closed by the loop.
+            async with asyncio.timeout(5):
                 while True:
                     gc.collect()
                     alive = Counter(type(thing).__name__ for thing in gc.get_objects() if type(thing) in kinds)

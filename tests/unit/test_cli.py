@@ -16,7 +16,7 @@ from gateway.errors import BadUserInput, ConfigurationError, GatewayError, Overl
 
 __all__: list[str] = []
 
-COMMANDS = ("demo", "keys", "migrate", "schema", "seed", "serve", "token", "topics")
+COMMANDS = ("demo", "keys", "migrate", "plan", "schema", "seed", "serve", "token", "topics")
 
 
 def test_help_lists_every_command() -> None:

@@ -7,25 +7,26 @@ fields. Nothing is completed here and no error is raised: a value that failed is
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
-from inspect import CO_ITERABLE_COROUTINE
-from types import GeneratorType
-from typing import Any, Final, TypeGuard
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from types import NoneType
+from typing import Any, Final
 
 from graphql import GraphQLOutputType, GraphQLResolveInfo, OperationType, is_list_type, is_non_null_type
 from graphql.execution import Executor
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path, Undefined
 
-from gateway.engine.plan.tree import BATCH, Child, FieldPlan, How, ObjectPlan, Plan
+from gateway.engine.plan.tree import BATCH, CONVERT, NAMES, Child, FieldPlan, How, ObjectPlan, Plan
+from gateway.engine.plan.waiting import PLAIN, any_waits, collected, objects_in, settled, together, waited, waited_for, waits
 
 __all__ = ["Flat", "Frame", "Levels"]
 
-_PLAIN: Final = (list, tuple)
-_WAITING: Final[dict[type, bool]] = {}
-"""Whether what is of a class must be waited for: asked of thousands of values that are of few classes."""
-_MOST_CLASSES: Final = 10_000
+_UNCHANGING: Final = frozenset({str, int, float, bool, NoneType})
+"""Classes of arguments that may be given to more than one execution."""
+
+
+Paths = Callable[[], Iterator[Path | None]]
 
 
 class Frame:
@@ -33,13 +34,18 @@ class Frame:
 
     __slots__ = ("children", "columns", "objects", "paths", "plan")
 
-    def __init__(self, plan: ObjectPlan, objects: Sequence[Any], paths: Callable[[], list[Path | None]]) -> None:
+    def __init__(self, plan: ObjectPlan, objects: Sequence[Any], paths: Paths) -> None:
         self.plan = plan
         self.objects = objects
         self.columns: dict[int, list[Any]] = {}
         self.children: dict[int, Flat] = {}
         self.paths = paths
-        """Where each object stands, for who must know: it is worked out when it is asked for."""
+        """Where each object stands, one after the other, for who must know: it is worked out when it is asked for, and as far."""
+
+    @property
+    def first(self) -> Path | None:
+        """Where the first object stands: who asks for all of them at once says so in this place."""
+        return next(self.paths(), None)
 
 
 class Flat:
@@ -66,7 +72,7 @@ class Levels:
 
     def run(self, root: Any) -> Frame | Awaitable[Frame]:
         """Have every value; awaitable where any of them is."""
-        frame = Frame(self._plan.root, [root], lambda: [None])
+        frame = Frame(self._plan.root, [root], lambda: iter([None]))
         if self._plan.operation.operation is OperationType.MUTATION:
             return self._serially(frame)
         waiting = self._start(frame)
@@ -74,11 +80,11 @@ class Levels:
 
     async def _serially(self, frame: Frame) -> Frame:
         for place, field in frame.plan.active:
-            await _together(self._begin(frame, place, field))
+            await together(self._begin(frame, place, field))
         return frame
 
     async def _after(self, waiting: list[Awaitable[None]], frame: Frame) -> Frame:
-        await _together(waiting)
+        await together(waiting)
         return frame
 
     def _start(self, frame: Frame) -> list[Awaitable[None]]:
@@ -95,12 +101,12 @@ class Levels:
         return [self._later(frame, place, field, values)]
 
     async def _later(self, frame: Frame, place: int, field: FieldPlan, values: Awaitable[list[Any]]) -> None:
-        await _together(self._had(frame, place, field, await values))
+        await together(self._had(frame, place, field, await values))
 
     def _had(self, frame: Frame, place: int, field: FieldPlan, values: list[Any]) -> list[Awaitable[None]]:
         """Keep the values of a field, and go on below it."""
         frame.columns[place] = values
-        if any(isinstance(value, Exception) for value in values):
+        if any(issubclass(kind, Exception) for kind in set(map(type, values))):
             self.is_odd = True
         return self._descend(frame, place, field)
 
@@ -111,7 +117,7 @@ class Levels:
             return [field.parent.name] * len(frame.objects)
         if field.how is How.ATTRIBUTE:
             assert field.attribute is not None
-            return _waited([_read(one, field.attribute) for one in frame.objects])
+            return waited([_read(one, field.attribute) for one in frame.objects])
         try:
             arguments = self._arguments(field)
         except Exception as error:  # noqa: BLE001  # told when the answer is made
@@ -121,25 +127,41 @@ class Levels:
             return self._batch(frame, field, arguments)
         resolve = field.definition.resolve or self._executor.field_resolver
         infos = self._infos(frame, field)
-        return _waited([_call(resolve, one, info, arguments) for one, info in zip(frame.objects, infos, strict=True)])
+        return waited([_call(resolve, one, info, arguments) for one, info in zip(frame.objects, infos, strict=True)])
 
-    async def _batch(self, frame: Frame, field: FieldPlan, arguments: dict[str, Any]) -> list[Any]:
+    def _batch(self, frame: Frame, field: FieldPlan, arguments: dict[str, Any]) -> list[Any] | Awaitable[list[Any]]:
         try:
-            info = self._executor.build_resolve_info(field.definition, field.nodes, field.parent, Path(None, field.key, field.parent.name))
-            found = list(await field.definition.extensions[BATCH](frame.objects, info, arguments))
-            if len(found) != len(frame.objects):
-                raise TypeError(f"{field.parent.name}.{field.node.name.value} answers {len(found)} of {len(frame.objects)} parents.")  # noqa: TRY301
+            path = Path(frame.first, field.key, field.parent.name)
+            info = self._executor.build_resolve_info(field.definition, field.nodes, field.parent, path)
+            answers = field.definition.extensions[BATCH](frame.objects, info, arguments)
+            return self._batch_later(frame, field, answers) if waits(answers) else waited(_one_each(frame, field, answers))
         except Exception as error:  # noqa: BLE001  # of each of its parents
             return [error] * len(frame.objects)
-        return found
+
+    async def _batch_later(self, frame: Frame, field: FieldPlan, answers: Awaitable[Sequence[Any]]) -> list[Any]:
+        try:
+            return _one_each(frame, field, await answers)
+        except Exception as error:  # noqa: BLE001  # of each of its parents
+            return [error] * len(frame.objects)
 
     def _arguments(self, field: FieldPlan) -> dict[str, Any]:
         if not field.definition.args and not field.node.arguments:
             return {}
-        given = get_argument_values(
-            field.definition, field.node, self._variables, field.details[0].fragment_variable_values, self._executor.hide_suggestions
+        convert = field.definition.extensions.get(CONVERT) if field.how is How.BATCH else None
+        if field.given is not None:
+            return field.given.copy() if convert is None else field.given
+        given = dict(
+            get_argument_values(
+                field.definition, field.node, self._variables, field.details[0].fragment_variable_values, self._executor.hide_suggestions
+            )
         )
-        return dict(given)
+        if convert is not None:
+            given = convert(given)
+        if field.is_constant and (
+            convert is not None or all(value.__class__ in _UNCHANGING or isinstance(value, Enum) for value in given.values())
+        ):
+            field.given = given
+        return given if convert is not None else given.copy()
 
     def _infos(self, frame: Frame, field: FieldPlan) -> list[GraphQLResolveInfo[Any]]:
         parent, key = field.parent.name, field.key
@@ -153,10 +175,13 @@ class Levels:
             return []
         assert field.child is not None
         column = frame.columns[place]
+        plain = objects_in(column, field.lists)
+        if plain is not None:
+            return self._below(frame, place, field, plain)
         found: list[Any] = []
         for index, value in enumerate(column):
             column[index] = self._flatten(field.type, value, found)
-        if any(map(_waits, found)):
+        if any_waits(found):
             return [self._awaited(frame, place, field)]
         return self._below(frame, place, field, found)
 
@@ -164,8 +189,8 @@ class Levels:
         """Lists of what must be waited for: wait, and begin anew."""
         column = frame.columns[place]
         for index, value in enumerate(column):
-            column[index] = await _settled(value)
-        await _together(self._descend(frame, place, field))
+            column[index] = await settled(value)
+        await together(self._descend(frame, place, field))
 
     def _flatten(self, kind: GraphQLOutputType, value: Any, found: list[Any]) -> Any:
         """Add the objects of a value to those found, in order; the value, with lists for whatever can be read once only."""
@@ -180,9 +205,9 @@ class Levels:
             found.append(value)
             return value
         if isinstance(value, AsyncIterable):
-            found.append(_collected(value))  # never an object: it makes the column wait
+            found.append(collected(value))  # never an object: it makes the column wait
             return found[-1]
-        if value.__class__ not in _PLAIN:
+        if value.__class__ not in PLAIN:
             if not isinstance(value, Iterable) or isinstance(value, str | bytes | bytearray | Mapping):
                 self.is_odd = True
                 return value
@@ -212,7 +237,7 @@ class Levels:
         return [self._partition_later(frame, place, field, found, names)]
 
     async def _partition_later(self, frame: Frame, place: int, field: FieldPlan, found: list[Any], names: Awaitable[list[Any]]) -> None:
-        await _together(self._partition(frame, place, field, found, await names))
+        await together(self._partition(frame, place, field, found, await names))
 
     def _partition(self, frame: Frame, place: int, field: FieldPlan, found: list[Any], names: list[Any]) -> list[Awaitable[None]]:
         assert field.child is not None
@@ -235,17 +260,19 @@ class Levels:
         infos = self._infos_below(frame, field)
         if abstract is None:
             names: list[Any] = [child.named.name] * len(found)
+        elif (table := abstract.extensions.get(NAMES)) is not None and table.keys() >= set(map(type, found)):
+            names = [table[type(one)] for one in found]
         else:
             resolve = abstract.resolve_type or self._executor.type_resolver
             names = [_type_of(resolve, one, infos, abstract) for one in found]
-        if any(map(_waits, names)):
+        if any(map(waits, names)):
             return self._named_later(child, found, names, infos)
         checked = _checked(child, found, names, infos)
-        return self._named_later(child, found, checked, infos) if any(map(_waits, checked)) else checked
+        return self._named_later(child, found, checked, infos) if any(map(waits, checked)) else checked
 
     async def _named_later(self, child: Child, found: list[Any], names: list[Any], info: GraphQLResolveInfo[Any]) -> list[Any]:
-        names = await _waited_for(names)
-        return await _waited_for(_checked(child, found, names, info))
+        names = await waited_for(names)
+        return await waited_for(_checked(child, found, names, info))
 
     def _infos_below(self, frame: Frame, field: FieldPlan) -> GraphQLResolveInfo[Any]:
         return self._executor.build_resolve_info(field.definition, field.nodes, field.parent, Path(None, field.key, field.parent.name))
@@ -253,6 +280,8 @@ class Levels:
 
 def _checked(child: Child, found: list[Any], names: list[Any], info: GraphQLResolveInfo[Any]) -> list[Any]:
     """The names, with something else for each object that its type says is none of its own."""
+    if all(plan.type.is_type_of is None for plan in child.by_type.values()):
+        return names
     checked: list[Any] = []
     for one, name in zip(found, names, strict=True):
         plan = child.by_type.get(name) if isinstance(name, str) else None
@@ -264,7 +293,7 @@ def _checked(child: Child, found: list[Any], names: list[Any], info: GraphQLReso
         except Exception as error:  # noqa: BLE001
             checked.append(error)
             continue
-        checked.append(_named_if(is_own, name) if _waits(is_own) else name if is_own else None)
+        checked.append(_named_if(is_own, name) if waits(is_own) else name if is_own else None)
     return checked
 
 
@@ -272,15 +301,11 @@ async def _named_if(is_own: Awaitable[bool], name: str) -> str | None:
     return name if await is_own else None
 
 
-def _waits(value: Any) -> TypeGuard[Awaitable[Any]]:
-    """Whether a value must be waited for; `inspect.isawaitable`, eight times as fast."""
-    kind = value.__class__
-    known = _WAITING.get(kind)
-    if known is None:
-        if len(_WAITING) >= _MOST_CLASSES:
-            _WAITING.clear()
-        known = _WAITING[kind] = hasattr(kind, "__await__")
-    return known or (kind is GeneratorType and bool(value.gi_code.co_flags & CO_ITERABLE_COROUTINE))
+def _one_each(frame: Frame, field: FieldPlan, answers: Sequence[Any]) -> list[Any]:
+    found = list(answers)
+    if len(found) != len(frame.objects):
+        raise TypeError(f"{field.parent.name}.{field.node.name.value} answers {len(found)} of {len(frame.objects)} parents.")
+    return found
 
 
 def _read(parent: Any, attribute: str) -> Any:
@@ -304,70 +329,30 @@ def _type_of(resolve: Callable[..., Any], value: Any, info: Any, abstract: Any) 
         return error
 
 
-def _waited(values: list[Any]) -> list[Any] | Awaitable[list[Any]]:
-    return _waited_for(values) if any(map(_waits, values)) else values
+def _some(paths: Paths, places: list[int]) -> Paths:
+    """Of all paths those at these places, which are in order."""
 
-
-async def _waited_for(values: list[Any]) -> list[Any]:
-    """The values, with what they became for those that must be waited for, all at once."""
-    waiting = [index for index, value in enumerate(values) if _waits(value)]
-    if len(waiting) == 1:
-        values[waiting[0]] = await _settled(values[waiting[0]])
-    elif waiting:
-        done = await asyncio.gather(*(values[index] for index in waiting), return_exceptions=True)
-        for index, value in zip(waiting, done, strict=True):
-            if isinstance(value, BaseException) and not isinstance(value, Exception):
-                raise value
-            values[index] = value
-    return values
-
-
-async def _settled(value: Any) -> Any:
-    """What a value becomes: awaited, also in lists; a failure is its value."""
-    if _waits(value):
-        try:
-            return await value
-        except Exception as error:  # noqa: BLE001
-            return error
-    if value.__class__ in _PLAIN and any(_waits(one) or one.__class__ in _PLAIN for one in value):
-        return [await _settled(one) for one in await _waited_for(list(value))]
-    return value
-
-
-async def _collected(values: AsyncIterable[Any]) -> list[Any]:
-    return [value async for value in values]
-
-
-async def _together(waiting: list[Awaitable[None]]) -> None:
-    if len(waiting) == 1:
-        await waiting[0]
-    elif waiting:
-        await asyncio.gather(*waiting)
-
-
-def _some(paths: Callable[[], list[Path | None]], places: list[int]) -> Callable[[], list[Path | None]]:
-    def chosen() -> list[Path | None]:
-        every = paths()
-        return [every[place] for place in places]
+    def chosen() -> Iterator[Path | None]:
+        every = enumerate(paths())
+        for place in places:
+            yield next(path for index, path in every if index == place)
 
     return chosen
 
 
-def _paths_below(frame: Frame, place: int, field: FieldPlan) -> list[Path | None]:
+def _paths_below(frame: Frame, place: int, field: FieldPlan) -> Iterator[Path | None]:
     """Where each object below a field stands, in the order in which they are flattened."""
-    paths: list[Path | None] = []
 
-    def walk(kind: GraphQLOutputType, value: Any, path: Path) -> None:
+    def walk(kind: GraphQLOutputType, value: Any, path: Path) -> Iterator[Path]:
         if value is None or value is Undefined or isinstance(value, Exception):
             return
         if is_non_null_type(kind):
             kind = kind.of_type
         if not is_list_type(kind):
-            paths.append(path)
-        elif value.__class__ in _PLAIN:
+            yield path
+        elif value.__class__ in PLAIN:
             for index, one in enumerate(value):
-                walk(kind.of_type, one, path.add_key(index, None))
+                yield from walk(kind.of_type, one, path.add_key(index, None))
 
     for parent, value in zip(frame.paths(), frame.columns[place], strict=True):
-        walk(field.type, value, Path(parent, field.key, field.parent.name))
-    return paths
+        yield from walk(field.type, value, Path(parent, field.key, field.parent.name))

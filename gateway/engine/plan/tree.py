@@ -21,25 +21,85 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
+    OperationType,
+    ValueNode,
+    VariableNode,
     get_named_type,
     is_abstract_type,
+    is_list_type,
+    is_non_null_type,
     is_object_type,
+    is_wrapping_type,
 )
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 from graphql.execution.values import VariableValues
 
-__all__ = ["BATCH", "Child", "FieldPlan", "How", "ObjectPlan", "Plan", "Unplannable", "make_plan"]
+__all__ = [
+    "BATCH",
+    "CONVERT",
+    "NAMES",
+    "SAME",
+    "AttributeOf",
+    "Child",
+    "FieldPlan",
+    "How",
+    "ObjectPlan",
+    "Plan",
+    "Reason",
+    "Unplannable",
+    "make_plan",
+]
 
 BATCH: Final = "batch"
-"""Where a field's extensions hold its batch function: `async (parents, info, arguments) -> one element per parent`."""
+"""Where a field's extensions hold its batch function: `(parents, info, arguments) -> one element per parent`, which may be waited for."""
+CONVERT: Final = "convert"
+"""Where a field's extensions may hold a function from its arguments, as GraphQL has them, to those its batch function takes instead. That one must
+not change them: where no variable is in them they are made once.
+"""
+NAMES: Final = "names"
+"""Where an abstract type's extensions may hold a table from the classes of its objects to the names of their types, which says what its
+`resolve_type` says.
+"""
+SAME: Final = "same"
+"""Where a scalar's extensions may say that every value is shown as it is."""
 _MOST_OBJECTS: Final = 2_000
 """Selections of one plan: a document of nested fragments over many types could make any number of them."""
 _TYPENAME: Final = "__typename"
 
 
+class Reason(Enum):
+    """Why the reference executor takes an operation."""
+
+    FIRST_SIGHT = "first_sight"
+    """It has not been seen before: a plan is made when it comes again."""
+    INTROSPECTION = "introspection"
+    PARTS = "defer"
+    """`@defer` or `@stream`."""
+    DIRECTIVES = "directives"
+    """On the operation itself."""
+    FRAGMENT_VARIABLES = "fragment_variables"
+    GUARDS = "guards"
+    """Too many variables decide what is selected."""
+    LARGE = "large"
+    SERIES = "series"
+    """A mutation's root field that may not be null, before another: where it is null, for a reason of its own or of what lies below it, those behind
+    it must not be executed, and whether it is shows only in completing it.
+    """
+    HOOKS = "hooks"
+    """Who executes it has middleware, or a signal to abort."""
+    NO_ROOT = "no_root"
+    """The schema has no type for operations of its kind, which a valid document never meets."""
+
+
 class Unplannable(Exception):  # it is no failure: the reference executor takes the operation
-    """The operation has what is not compiled."""
+    """The operation has what is not compiled: `reason`, and a sentence."""
+
+    def __init__(self, reason: Reason, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
 
 
 class How(Enum):
@@ -68,6 +128,12 @@ class FieldPlan:
     details: list[FieldDetails]
     attribute: str | None = None
     child: Child | None = None
+    lists: int = 0
+    """How many lists lie around one of its objects."""
+    given: dict[str, Any] | None = None
+    """Its arguments, once they were had and are the same in every execution."""
+    is_constant: bool = False
+    """Whether no variable is in its arguments."""
 
     @property
     def node(self) -> FieldNode:
@@ -127,6 +193,22 @@ class Plan:
     objects: list[ObjectPlan]
 
 
+def _lists(kind: GraphQLOutputType) -> int:
+    count = 0
+    while is_wrapping_type(kind):
+        count += is_list_type(kind)
+        kind = kind.of_type
+    return count
+
+
+def _has_variables(value: ValueNode) -> bool:
+    if isinstance(value, ListValueNode):
+        return any(map(_has_variables, value.values))
+    if isinstance(value, ObjectValueNode):
+        return any(_has_variables(one.value) for one in value.fields)
+    return isinstance(value, VariableNode)
+
+
 AttributeOf = Callable[[GraphQLField, str], str | None]
 """The attribute that a field of this name is, when it is nothing else; None: its resolver must be asked."""
 
@@ -164,16 +246,27 @@ class _Maker:
 
     def make(self) -> Plan:
         root_type = self._schema.get_root_type(self._operation.operation)
-        if root_type is None or self._operation.directives or any(one.variable_signatures for one in self._fragments.values()):
-            raise Unplannable
+        if root_type is None:
+            raise Unplannable(Reason.NO_ROOT, f"The schema has no type for a {self._operation.operation.value}.")
+        if self._operation.directives:
+            raise Unplannable(Reason.DIRECTIVES, f"The operation itself has a directive, @{self._operation.directives[0].name.value}.")
+        for name, one in self._fragments.items():
+            if one.variable_signatures:
+                raise Unplannable(Reason.FRAGMENT_VARIABLES, f"The fragment {name} has variables of its own.")
         collected = collect_fields(self._schema, self._fragments, self._variables, root_type, self._operation)
         root = self._object(root_type, collected.grouped_field_set, collected.new_defer_usages)
+        if self._operation.operation is OperationType.MUTATION:
+            for early in root.fields[:-1]:
+                if early.how is not How.TYPENAME and is_non_null_type(early.type):
+                    raise Unplannable(Reason.SERIES, f"{early.key} may not be null: where it is, nothing behind it is executed.")
         definitions = {name: one.definition for name, one in self._fragments.items()}
         return Plan(self._schema, self._operation, definitions, root, self._objects)
 
     def _object(self, kind: GraphQLObjectType, grouped: dict[str, list[FieldDetails]], deferred: list[Any]) -> ObjectPlan:
-        if deferred or len(self._objects) >= _MOST_OBJECTS:
-            raise Unplannable
+        if deferred:
+            raise Unplannable(Reason.PARTS, f"A fragment below {kind.name} is deferred.")
+        if len(self._objects) >= _MOST_OBJECTS:
+            raise Unplannable(Reason.LARGE, f"It has more than {_MOST_OBJECTS} selections, counted once for each type that each may be of.")
         made = ObjectPlan(len(self._objects), kind)
         self._objects.append(made)
         made.fields = list(self._fields(kind, grouped))
@@ -187,12 +280,13 @@ class _Maker:
             if definition is None:
                 continue  # as the specification has it, which a valid document never meets
             if any(directive.name.value == "stream" for detail in details for directive in detail.node.directives or ()):
-                raise Unplannable
-            planned = FieldPlan(key, How.DEFAULT, kind, definition, details)
+                raise Unplannable(Reason.PARTS, f"{kind.name}.{name} is streamed.")
+            planned = FieldPlan(key, How.DEFAULT, kind, definition, details, lists=_lists(definition.type))
+            planned.is_constant = not any(_has_variables(argument.value) for argument in details[0].node.arguments or ())
             if name == _TYPENAME:
                 planned.how = How.TYPENAME
             elif name.startswith("__"):
-                raise Unplannable
+                raise Unplannable(Reason.INTROSPECTION, f"It asks for {name}, and introspection is not compiled.")
             elif BATCH in definition.extensions:
                 planned.how = How.BATCH
             elif (attribute := self._attribute_of(definition, name)) is not None:

@@ -1,7 +1,9 @@
 -- name: profiles_by_id
--- The head is read in the same statement as the profile: whoever subscribes after it misses nothing of what follows.
+-- The head is read in the same statement as the profile: whoever subscribes after it misses nothing of what follows. So is what the workspace's
+-- layout shows of timelines: a screen would ask for that alone otherwise.
 SELECT p.id, p.version, p.status, p.lifecycle, p.first_name, p.middle_name, p.last_name, p.avatar_url, p.locale, p.time_zone,
-       p.birth_date, p.customer_since, p.created_at, p.updated_at, incarnated(h.epoch, (SELECT incarnation())) AS epoch, h.head, p.merged_into
+       p.birth_date, p.customer_since, p.created_at, p.updated_at, incarnated(h.epoch, (SELECT incarnation())) AS epoch, h.head, p.merged_into,
+       (SELECT external_activity_types FROM layout WHERE workspace_id = $1 AND name = 'default') AS external_types
   FROM profile p
   JOIN stream_head h ON h.workspace_id = p.workspace_id AND h.stream_id = p.id
  WHERE p.workspace_id = $1 AND p.id = any($2::uuid[])

@@ -9,30 +9,42 @@ request. A request that could not be read, was not allowed, or came too often ha
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
-import orjson
 from starlette.responses import Response
 
+from gateway.engine.encoding import encode
 from gateway.engine.masking import present_failure
+from gateway.engine.trusted import NOT_FOUND, NOT_SUPPORTED
 from gateway.errors import GatewayError, MethodNotAllowed, Unauthenticated
-from gateway.transport.http.negotiation import RESPONSE
+from gateway.transport.http.negotiation import JSON, RESPONSE
 
 __all__ = ["HEADERS", "answer", "encode", "failure"]
 
 HEADERS = {"cache-control": "no-store", "vary": "Accept", "x-content-type-options": "nosniff"}
 """Of every answer: it is one person's, and depends on what was asked for."""
 _LATER = frozenset({429, 503})
-
-
-def encode(value: Any) -> bytes:
-    """JSON as every transport writes it: UTF-8, moments in UTC with a Z."""
-    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+_FINAL: Final = ("LIMIT_", "PERSISTED_QUERY_")
+_SEND_THE_TEXT: Final = frozenset({NOT_FOUND, NOT_SUPPORTED})
+_RAW: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+_FIELDS: Final = {media: (_RAW, (b"content-type", f"{media}; charset=utf-8".encode())) for media in (JSON, RESPONSE)}
 
 
 def answer(response: dict[str, Any], media: str) -> Response:
     """The response to an operation as this media type."""
-    return Response(encode(response), _status(response, media), HEADERS, f"{media}; charset=utf-8")
+    return _Answer(encode(response), _status(response, media), media)
+
+
+class _Answer(Response):
+    """A response whose headers but one are the same each time."""
+
+    def __init__(self, body: bytes, status: int, media: str) -> None:
+        """As `Response` would have them, without putting each of them together anew."""
+        self.status_code = status
+        self.background = None
+        self.body = body
+        before, after = _FIELDS[media]
+        self.raw_headers = [*before, (b"content-length", b"%d" % len(body)), after]
 
 
 def failure(error: Exception, media: str) -> Response:
@@ -50,8 +62,12 @@ def failure(error: Exception, media: str) -> Response:
 
 
 def _status(response: dict[str, Any], media: str) -> int:
-    """400 for what was refused before it ran; in the older media type only for a document over a limit, which no retry makes smaller."""
+    """400 for what was refused before it ran; in the older media type only for what no retry makes better: a document over a limit, or one that is
+    not trusted. The two answers of Apollo's protocol that ask for the text are 200 in both, as its clients and caches expect.
+    """
     if "data" in response:
         return 200
-    over_a_limit = any(error["extensions"]["code"].startswith("LIMIT_") for error in response["errors"])
-    return 400 if over_a_limit or media == RESPONSE else 200
+    errors = response["errors"]
+    if len(errors) == 1 and errors[0]["message"] in _SEND_THE_TEXT:
+        return 200
+    return 400 if media == RESPONSE or any(error["extensions"]["code"].startswith(_FINAL) for error in errors) else 200

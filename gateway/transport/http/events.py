@@ -24,12 +24,14 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.auth.session import Departure, Session
 from gateway.engine.documents import Prepared
+from gateway.engine.encoding import Encoded, encode
 from gateway.engine.masking import present_failure
-from gateway.engine.resume import Cursors, resumed
+from gateway.engine.resume import resumed
 from gateway.errors import Unauthenticated
 from gateway.transport.connections import Connections
-from gateway.transport.http.answers import HEADERS, encode
+from gateway.transport.http.answers import HEADERS
 from gateway.transport.http.negotiation import EVENTS
+from gateway.transport.starting import begun
 
 __all__ = ["COMPLETE", "HEARTBEAT", "EventStream", "Timing", "next_event", "single"]
 
@@ -42,7 +44,7 @@ _HEADERS: Final = {**HEADERS, "content-type": f"{EVENTS}; charset=utf-8", "x-acc
 """The last one is for nginx, which else keeps events back until it has a page of them."""
 _EXPIRED: Final = "TOKEN_EXPIRED"
 
-Events = Callable[[Session, Prepared], AsyncGenerator[dict[str, Any]]]
+Events = Callable[[Session, Prepared], AsyncGenerator[Encoded | dict[str, Any]]]
 OpenSession = Callable[[Callable[[str], None]], Session]
 
 
@@ -56,8 +58,10 @@ class Timing:
     """For one event to be taken by the transport; a client that reads nothing for this long is dropped."""
 
 
-def next_event(response: dict[str, Any], cursor: str | None = None) -> bytes:
-    """One response as a `next` event. The encoder writes no line breaks, so its data is one line."""
+def next_event(response: Encoded | dict[str, Any], cursor: str | None = None) -> bytes:
+    """One response as a `next` event; one that shows a cursor has it as its id. The encoder writes no line breaks, so its data is one line."""
+    if isinstance(response, Encoded):
+        cursor = response.cursor
     place = b"" if cursor is None else b"id: %b\n" % cursor.encode()
     return b"%bevent: next\ndata: %b\n\n" % (place, encode(response))
 
@@ -168,14 +172,16 @@ class EventStream:
         self._lose()
 
     async def _pull(self, session: Session) -> None:
-        cursors = Cursors(self._prepared)
         try:
             prepared = self._prepared if self._after is None else resumed(self._prepared, self._after)
             responses = self._events(session, prepared)
             try:
                 async for response in responses:
-                    if self._over.is_set() or not await self._write(next_event(response, cursors.of(response))) or "data" not in response:
+                    if self._over.is_set() or not await self._write(next_event(response)):
                         return
+                    if not isinstance(response, Encoded) and "data" not in response:
+                        return
+                    del response
                     await asyncio.sleep(0)  # a stream that always has its next event must not keep the others from their turn
             finally:
                 self._unwinding = True
@@ -202,8 +208,9 @@ class EventStream:
             if self._gone:
                 return False
             try:
-                async with asyncio.timeout(self._timing.send_timeout):
-                    await self._send(message)
+                if (rest := begun(self._send(message))) is not None:
+                    async with asyncio.timeout(self._timing.send_timeout):
+                        await rest
             except OSError:  # the time is over, or a server that raises when the client has gone
                 self._lose()
         return not self._gone

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["EVENTS", "JSON", "RESPONSE", "Accepted", "media_type", "negotiate"]
@@ -21,6 +22,9 @@ EVENTS: Final = "text/event-stream"
 
 _UTF_8: Final = frozenset({"utf-8", "utf8"})
 _EXACT: Final = 2
+_KEPT: Final = 256
+_LONGEST_KEPT: Final = 256
+"""Clients of one kind all send the same few characters; longer ones are worked out each time, so that what is kept stays small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +55,20 @@ def negotiate(accept: Sequence[str]) -> Accepted:
 
     Of two types with the same weight the one that was named wins over one that a wildcard lets in, then the one that was named first.
     """
-    ranges = [found for place, part in enumerate(",".join(accept).split(",")) if (found := _range(part, place)) is not None]
-    if not ranges and not any(value.strip(" \t,") for value in accept):
+    text = ",".join(accept)
+    return _known(text) if len(text) <= _LONGEST_KEPT else _negotiate(text)
+
+
+def _negotiate(accept: str) -> Accepted:
+    ranges = [found for place, part in enumerate(accept.split(",")) if (found := _range(part, place)) is not None]
+    if not ranges and not accept.strip(" \t,"):
         return Accepted(JSON, events=False)
     best = max((JSON, RESPONSE), key=lambda media: _taste(ranges, media))
     weight, exactness, _ = _taste(ranges, EVENTS)
     return Accepted(best if _taste(ranges, best)[0] > 0 else None, events=weight > 0 and exactness > 0)
+
+
+_known = lru_cache(_KEPT)(_negotiate)
 
 
 def media_type(header: str) -> tuple[str, dict[str, str]]:

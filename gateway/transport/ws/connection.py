@@ -20,11 +20,13 @@ from starlette.types import Message, Receive
 from starlette.types import Send as SendMessage
 
 from gateway.auth.session import Departure, Session
+from gateway.engine.encoding import Encoded
 from gateway.engine.masking import present_failure
 from gateway.engine.request import Request
 from gateway.errors import GatewayError, RateLimited, Unauthenticated
 from gateway.observe import SOCKET_CLOSES
 from gateway.transport.admission import Seat
+from gateway.transport.starting import begun
 from gateway.transport.ws.effects import Authenticate, Close, CloseCode, Effect, Leave, Operation, Send, Start, Stop
 from gateway.transport.ws.protocol import ServerProtocol
 from gateway.transport.ws.wiring import Principal, Wiring
@@ -174,6 +176,7 @@ class Connection:
             if prepared.errors:
                 await self._fail(operation, prepared.errors)
                 return
+            self._wiring.spend(session.principal, prepared.cost)
             context = self._wiring.context_for(session)
             if prepared.operation_type == "subscription":
                 responses = engine.subscribe(prepared, context)
@@ -185,7 +188,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001  # a bug costs its own operation, never the socket
             await self._fail(operation, [present_failure(error)])
 
-    async def _stream(self, operation: Operation, responses: AsyncGenerator[dict[str, Any], None]) -> None:
+    async def _stream(self, operation: Operation, responses: AsyncGenerator[Encoded | dict[str, Any], None]) -> None:
         try:
             async for response in responses:
                 if not await self._deliver(operation, response):
@@ -200,9 +203,9 @@ class Connection:
             await responses.aclose()
             self._work[task] = True
 
-    async def _deliver(self, operation: Operation, response: dict[str, Any]) -> bool:
+    async def _deliver(self, operation: Operation, response: Encoded | dict[str, Any]) -> bool:
         """Send one response; False when the operation is over."""
-        if "data" not in response:
+        if not isinstance(response, Encoded) and "data" not in response:
             await self._fail(operation, response.get("errors") or [present_failure(GatewayError())])
             return False
 
@@ -274,10 +277,16 @@ class Connection:
 
     async def _transmit(self, message: dict[str, Any]) -> None:
         """Send one message; the caller holds the turn. A socket that is gone or does not drain ends here, without an exception."""
-        text = self._wiring.encode(message)
+        payload = message.get("payload")
+        if isinstance(payload, Encoded):
+            text = f'{{"id":{self._wiring.encode(message["id"])},"type":"next","payload":{payload.text}}}'
+        else:
+            text = self._wiring.encode(message)
+        sending = self._send({"type": "websocket.send", "text": text})
         try:
-            async with asyncio.timeout(self._wiring.limits.send_timeout):
-                await self._send({"type": "websocket.send", "text": text})
+            if (rest := begun(sending)) is not None:
+                async with asyncio.timeout(self._wiring.limits.send_timeout):
+                    await rest
         except _GONE:
             self._protocol.disconnected()
             self._end()

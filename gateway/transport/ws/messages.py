@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from gateway.engine.request import Request
+from gateway.engine.request import LONGEST_DOCUMENT_ID, Request
 from gateway.errors import BadRequest
 
 __all__ = ["LONGEST_ID", "MAX_NESTING", "Complete", "ConnectionInit", "Message", "Ping", "Pong", "Subscribe", "parse"]
@@ -107,12 +107,15 @@ def _request(payload: object) -> Request:
         raise BadRequest("Invalid message: 'payload' must be an object")
     query = payload.get("query")
     extensions = _object_or_none(payload, "extensions")
-    if not isinstance(query, str) and (query is not None or extensions is None):
+    document_id = payload.get("documentId")
+    if document_id is not None and not (isinstance(document_id, str) and 0 < len(document_id) <= LONGEST_DOCUMENT_ID):
+        raise BadRequest(f"Invalid message: 'documentId' must be a string of 1 to {LONGEST_DOCUMENT_ID} characters")
+    if not isinstance(query, str) and (query is not None or (extensions is None and document_id is None)):
         raise BadRequest("Invalid message: 'query' must be a string")
     operation_name = payload.get("operationName")
     if operation_name is not None and not isinstance(operation_name, str):
         raise BadRequest("Invalid message: 'operationName' must be a string or null")
-    return Request(query, _object_or_none(payload, "variables"), operation_name, extensions)
+    return Request(query, _object_or_none(payload, "variables"), operation_name, extensions, document_id)
 
 
 def _id(value: dict[str, Any]) -> str:

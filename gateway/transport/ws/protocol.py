@@ -166,8 +166,8 @@ class ServerProtocol:
         """Correct when the credentials end: they do by the wall clock, which a paused machine's monotonic clock may fall behind."""
         self._expires_at = math.inf if lifetime is None else now + lifetime
 
-    def next(self, operation: Operation, response: dict[str, Any], now: float) -> list[Effect]:
-        """One formatted response of an operation; nothing is sent once its client is done with it or its credentials ended."""
+    def next(self, operation: Operation, response: object, now: float) -> list[Effect]:
+        """One response of an operation, which is not looked into; nothing is sent once its client is done with it or its credentials ended."""
         if not self._is_live(operation):
             return []
         if now >= self._expires_at:

@@ -10,10 +10,11 @@ up to 40 000 frames, which must not be parsed in one go.
 from __future__ import annotations
 
 import asyncio
+import struct
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.protocol import Protocol
+from websockets.protocol import Protocol, State
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
@@ -28,6 +29,14 @@ _SLICE: Final = 2_048
 _AFTER_CLOSE: Final = 64 * 1024
 """Bytes that are still read after our close frame, in search of the client's; who goes on sending is cut off."""
 _POLICY_VIOLATION: Final = 1008
+_TEXT: Final = 0x81
+"""First byte of a text frame that is a whole message (RFC 6455, 5.2)."""
+_SHORT: Final = 126
+"""Bytes from which the length stands behind the second byte: in two bytes below `_LONG`, then in eight."""
+_LONG: Final = 1 << 16
+_HEAD: Final = struct.Struct("!BB")
+_HEAD_SHORT: Final = struct.Struct("!BBH")
+_HEAD_LONG: Final = struct.Struct("!BBQ")
 
 
 class Wire(WebSocketsSansIOProtocol):
@@ -75,6 +84,8 @@ class Wire(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send; once the handshake is over, forget it."""
+        if message["type"] == "websocket.send" and self._sent(message.get("text")):
+            return
         await super().send(message)
         if message["type"] == "websocket.accept" and self.handshake_complete:
             del self.request, self.response, self.scope
@@ -82,6 +93,24 @@ class Wire(WebSocketsSansIOProtocol):
                 # The handshake's parser holds the request for as long as it lives.
                 self.conn.parser = Protocol.parse(self.conn)
                 next(self.conn.parser)
+
+    def _sent(self, text: str | None) -> bool:
+        """Write one text as one frame, which is most of what is ever sent; False: it takes more than that, and was not begun."""
+        conn = self.conn
+        if text is None or not self.handshake_complete or self.close_sent or self.disconnected or not self.writable.is_set():
+            return False
+        if conn.state is not State.OPEN or conn.extensions or conn.writes or conn.expect_continuation_frame:
+            return False
+        data = text.encode()
+        length = len(data)
+        if length < _SHORT:
+            head = _HEAD.pack(_TEXT, length)
+        elif length < _LONG:
+            head = _HEAD_SHORT.pack(_TEXT, _SHORT, length)
+        else:
+            head = _HEAD_LONG.pack(_TEXT, _SHORT + 1, length)
+        self.transport.write(head + data)
+        return True
 
     def _afford(self, frames: int) -> bool:
         now = self.loop.time()
@@ -140,6 +169,9 @@ class _Gate:
     def __init__(self) -> None:
         self._waiters: list[asyncio.Future[None]] | None = None
         """None: open."""
+
+    def is_set(self) -> bool:
+        return self._waiters is None
 
     def set(self) -> None:
         waiters, self._waiters = self._waiters, None

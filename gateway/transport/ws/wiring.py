@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from gateway.auth.session import Session
+from gateway.engine.encoding import Encoded
 from gateway.engine.request import Request
 from gateway.transport.ws.limits import Limits
 
@@ -45,6 +46,10 @@ class Prepared(Protocol):
     def operation_type(self) -> str:
         """`query`, `mutation` or `subscription`."""
 
+    @property
+    def cost(self) -> int:
+        """What the operation is counted as."""
+
 
 class Engine(Protocol):
     """What runs operations."""
@@ -55,8 +60,8 @@ class Engine(Protocol):
     async def execute(self, prepared: Any, context: Any) -> dict[str, Any]:
         """The formatted response of a query or mutation; without `data` it was refused."""
 
-    def subscribe(self, prepared: Any, context: Any) -> AsyncGenerator[dict[str, Any], None]:
-        """Formatted responses, one per event; one without `data` ends the stream. Must be closed."""
+    def subscribe(self, prepared: Any, context: Any) -> AsyncGenerator[Encoded | dict[str, Any], None]:
+        """Responses, one per event, written already or formatted; one without `data` ends the stream. Must be closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,3 +80,5 @@ class Wiring:
     """From the principal, and a function that ends the socket, to its session."""
     admit: Callable[[Any], None] = lambda _: None
     """Counts an operation of a principal; raises `RateLimited` when there were too many."""
+    spend: Callable[[Any, int], None] = lambda _, __: None
+    """Counts what an operation of a principal will cost, before it runs; raises `RateLimited` when too much was spent."""

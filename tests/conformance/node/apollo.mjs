@@ -1,13 +1,16 @@
 // Queries and mutates with @apollo/client (its core, without React); prints what it got, and what went over HTTP, as one line of JSON.
 // node apollo.mjs URL TOKEN
+import { createHash } from "node:crypto";
 import { ApolloClient, CombinedGraphQLErrors, HttpLink, InMemoryCache, gql } from "@apollo/client";
+import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
 
 const [uri, token] = process.argv.slice(2);
 const sent = [];
 
 async function recorded(address, init) {
   const response = await fetch(address, init);
-  sent.push({ method: init.method, accept: init.headers.accept, status: response.status, type: response.headers.get("content-type") });
+  const by = /"persistedQuery"/.test(init.body) ? { by: /"query"/.test(init.body) ? "both" : "hash" } : {};
+  sent.push({ ...by, method: init.method, accept: init.headers.accept, status: response.status, type: response.headers.get("content-type") });
   return response;
 }
 
@@ -32,4 +35,8 @@ const refused = await client.query({ query: gql`query Wrong { nothing }` }).catc
   typed: CombinedGraphQLErrors.is(error),
   codes: error.errors?.map(({ extensions }) => extensions.code),
 }));
+const hashing = new PersistedQueryLink({ sha256: (text) => createHash("sha256").update(text).digest("hex") });
+const hashed = new ApolloClient({ cache: new InMemoryCache(), link: hashing.concat(client.link) });
+await hashed.query({ query: VIEWER });
+await hashed.query({ query: PROFILE, variables: { id } });
 console.log(JSON.stringify({ query, get, mutation, read, cached, refused, sent }));

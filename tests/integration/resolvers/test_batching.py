@@ -12,7 +12,7 @@ import pytest
 from gateway.loaders.batch import Loader
 from gateway.loaders.bundle import Loaders
 from gateway.storage.database import Database
-from gateway.storage.queries import SQL
+from gateway.storage.queries import ALONE, SQL
 
 from .conftest import START, Graph
 
@@ -39,10 +39,10 @@ AGENT_SCREEN = """query AgentScreen($by: [ProfileRef!]!) { profiles(by: $by) {
   sources { state }
   streamCursor
 } }"""
-MOST_STATEMENTS = 7
+MOST_STATEMENTS = 6
 BACKGROUND = frozenset({"revocations_since"})
 """What the gateway asks by itself, now and then, whatever a test does."""
-NAMES = {statement: name for name, statement in SQL.items()}
+NAMES = {statement: name for known in (SQL, ALONE) for name, statement in known.items()}
 
 
 @contextmanager
@@ -94,7 +94,7 @@ async def counted(graph: Graph, monkeypatch: pytest.MonkeyPatch, profiles: Seque
 
 
 async def test_the_agent_screen_of_one_and_of_fifty(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent screen takes seven statements, for one profile and for fifty."""
+    """The agent screen takes six statements, for one profile and for fifty."""
     profiles = await crowd(graph, 50)
     one = await counted(graph, monkeypatch, profiles[:1])
     fifty = await counted(graph, monkeypatch, profiles)
@@ -210,7 +210,7 @@ async def test_one_bad_argument_fails_its_own_field(graph: Graph) -> None:
 
 
 async def test_a_deep_history_is_one_statement(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred items of each of several profiles come in one statement, behind the one that reads what the layout shows."""
+    """A hundred items of each of several profiles come in one statement, behind that of the profiles, which brings what the layout shows."""
     profiles = await crowd(graph, 3)
     for profile in profiles:
         await graph.happened(profile, *({"at": START + timedelta(days=1, minutes=n)} for n in range(120)))
@@ -221,7 +221,7 @@ async def test_a_deep_history_is_one_statement(graph: Graph, monkeypatch: pytest
         )
 
     assert [(len(one["timeline"]["nodes"]), one["timeline"]["pageInfo"]["hasPreviousPage"]) for one in shown] == [(100, True)] * 3
-    assert seen == ["profiles_by_id", "layouts_by_name", "activities_descending"]
+    assert seen == ["profiles_by_id", "plain_activities_descending"]
 
 
 async def test_a_level_is_one_call(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

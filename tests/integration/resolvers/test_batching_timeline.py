@@ -83,6 +83,6 @@ async def test_around_is_two_reads(graph: Graph, monkeypatch: pytest.MonkeyPatch
     with statements(monkeypatch) as seen:
         shown = await graph.data(query, {"by": [{"id": one} for one in profiles], "of": made[0][2]})
 
-    assert sorted(seen) == ["activities_ascending", "activities_by_id", "activities_descending", "layouts_by_name", "profiles_by_id"]
+    assert sorted(seen) == ["activities_by_id", "plain_activities_ascending", "plain_activities_descending", "profiles_by_id"]
     assert [node["id"] for node in shown[0]["timeline"]["nodes"]] == made[0][1:4]
     assert all(len(one["timeline"]["nodes"]) == 3 for one in shown)

@@ -132,7 +132,7 @@ async def test_what_cannot_be_asked_of_a_company(graph: Graph) -> None:
     assert await graph.data(PAGE, {"id": make_id("com", uuid7())}) is None
     for variables, principal, code in (
         ({"first": 0}, graph.agent, "BAD_USER_INPUT"),
-        ({"first": 101}, graph.agent, "BAD_USER_INPUT"),
+        ({"first": 101}, graph.agent, "LIMIT_PAGE_SIZE"),
         ({"after": "x"}, graph.agent, "CURSOR_INVALID"),
         ({"id": theirs, "after": cursor}, graph.stranger, "CURSOR_INVALID"),
     ):

@@ -126,7 +126,7 @@ async def test_the_catalogue_is_the_workspaces_own(graph: Graph) -> None:
         ({"search": "a\x00"}, "BAD_USER_INPUT", "search"),
         ({"category": "x" * 129}, "BAD_USER_INPUT", "category"),
         ({"first": 0}, "BAD_USER_INPUT", "first"),
-        ({"first": 101}, "BAD_USER_INPUT", "first"),
+        ({"first": 101}, "LIMIT_PAGE_SIZE", "first"),
         ({"after": "nonsense"}, "CURSOR_INVALID", None),
     ],
 )

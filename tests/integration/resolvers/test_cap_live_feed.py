@@ -124,7 +124,8 @@ async def test_refusals(graph: Graph) -> None:
     cursor = (await page(graph))["feedCursor"]
     forbidden = await graph.error(FEED)
     assert forbidden["extensions"] == {"code": "FORBIDDEN", "scope": "history:export"}
-    for first in (0, -1, 1001):
+    assert (await graph.error(FEED, {"first": 1001}, graph.partner))["extensions"]["code"] == "LIMIT_PAGE_SIZE"
+    for first in (0, -1):
         assert (await graph.error(FEED, {"first": first}, graph.partner))["extensions"] == {"code": "BAD_USER_INPUT", "argument": "first"}
     for wrong in ("", "x", cursor[:-1], cursor + "A"):
         assert (await graph.error(FEED, {"after": wrong}, graph.partner))["extensions"]["code"] == "CURSOR_INVALID"

@@ -108,12 +108,15 @@ def refusal(response: httpx2.Response) -> list[dict[str, Any]]:
 
 
 async def test_malformed_variables(http: Http) -> None:
-    """Every value that a variable cannot have is BAD_USER_INPUT or CURSOR_INVALID with its path or its argument."""
+    """Every value that a variable cannot have is BAD_USER_INPUT, CURSOR_INVALID or LIMIT_PAGE_SIZE with its path or its argument."""
     ana = await http.graph.profile()
     for given, argument in VARIABLES:
         errors = refusal(await http.ask(READ, {"by": {"id": ana}, **given}))
         seen = {
-            (error["extensions"]["code"] in {"BAD_USER_INPUT", "CURSOR_INVALID"}, error["extensions"].get("argument", ""))
+            (
+                error["extensions"]["code"] in {"BAD_USER_INPUT", "CURSOR_INVALID", "LIMIT_PAGE_SIZE"},
+                error["extensions"].get("argument", ""),
+            )
             for error in errors
         }
         assert (str(given)[:100], seen) == (str(given)[:100], {(True, argument)})

@@ -231,7 +231,7 @@ async def test_the_rate_limit_over_http_and_websocket(graph: Graph, gateway: Gat
         await asyncio.sleep(wait / 1000 + 0.05)
         again = await client.ask(SCOPES)
 
-    assert (shown["limit"], shown["remaining"], shown["cost"]) == (1, 0, 1)
+    assert (shown["limit"], shown["remaining"], shown["cost"]) == (1, 0, 2)
     assert datetime.now(UTC) - timedelta(seconds=10) < datetime.fromisoformat(shown["resetAt"]) < datetime.now(UTC) + timedelta(seconds=3)
     assert refused["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
     assert 0 < wait <= 2000
@@ -246,4 +246,4 @@ async def test_without_a_limit_the_viewer_is_told_so(graph: Graph) -> None:
     """In development there is no limit."""
     shown = (await graph.data(SCOPES))["rateLimit"]
 
-    assert (shown["limit"], shown["remaining"], shown["cost"]) == (0, 0, 1)
+    assert (shown["limit"], shown["remaining"], shown["cost"]) == (0, 0, 2)

@@ -200,7 +200,6 @@ async def test_searching_needs_both_scopes(graph: Graph, missing: str) -> None:
         ({"text": "a" * 201}, "text"),
         ({"text": "a\x00b"}, "text"),
         ({"text": "a", "first": 0}, "first"),
-        ({"text": "a", "first": 101}, "first"),
     ],
 )
 async def test_searches_that_cannot_be(graph: Graph, search: dict[str, Any], argument: str) -> None:

@@ -7,7 +7,7 @@ import re
 import asyncpg
 
 from gateway.storage.database import _only_reads, connect
-from gateway.storage.queries import SQL
+from gateway.storage.queries import ALONE, SQL
 
 __all__: list[str] = []
 
@@ -16,7 +16,7 @@ async def test_every_statement_prepares(dsn: str) -> None:
     """Postgres parses and plans every named statement on the migrated schema, with every parameter's type known."""
     wrong: dict[str, str] = {}
     connection = await connect(dsn)
-    for name, sql in SQL.items():
+    for name, sql in [*SQL.items(), *ALONE.items()]:
         try:
             statement = await connection.prepare(sql)
         except asyncpg.PostgresError as error:

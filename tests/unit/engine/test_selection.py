@@ -26,7 +26,7 @@ def documents() -> Documents:
 
 def wanted(query: str, variables: dict[str, Any] | None = None, name: str | None = None) -> Wanted:
     """What is wanted of sources."""
-    prepared = documents().prepare(Request(query, variables, name))
+    prepared = documents().prepare(Request(query, variables, name), limited=False)
     assert prepared.errors is None, prepared.errors
     return prepared.wanted
 

@@ -210,3 +210,20 @@ def test_an_expired_value_gives_way_to_any_that_lives() -> None:
     assert [(one.value, one.lost_because) for one in after.conflicts] == [("gold", "the value expired")]
     assert merge_traits([gone], LATER) == []
     assert [one.value for one in merge_traits([gone])] == ["gold"]
+
+
+@given(
+    said=st.lists(
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from([NATIVE, CRM]), st.sampled_from([None, NOON, LATER])),
+        unique_by=lambda one: one[0],
+    ),
+    now=st.sampled_from([None, NOON, LATER]),
+)
+def test_facts_that_nobody_contradicts_come_out_as_beside_others(
+    said: list[tuple[str, Source, datetime | None]], now: datetime | None
+) -> None:
+    """Facts of one source each make the same traits as they do beside a key that two sources know."""
+    facts = [TraitFact(key, 1, TraitKind.PROFILE, None, None, Provenance(source, NOON, expires_at=until)) for key, source, until in said]
+    contested = [fact("x", NATIVE, key="z"), fact("y", CRM, key="z")]
+
+    assert merge_traits(facts, now) == [trait for trait in merge_traits(facts + contested, now) if trait.key != "z"]

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import CursorInvalid
-from gateway.model.activity import Place
+from gateway.model.activity import ExternalActivity, Place, TimelineKind, place_of
 from gateway.model.sealed import Sealer
+from gateway.model.source import Source, SourceKind
 from gateway.sources.contract import FIRST_PLACE, LAST_PLACE
-from gateway.timeline.cursor import decode, encode
+from gateway.timeline.cursor import decode, encode, encoding
 
 __all__: list[str] = []
 
@@ -76,3 +77,32 @@ def test_a_payload_of_another_make_is_refused(payload: bytes) -> None:
     """A genuine seal over a payload that holds no place (of an older or newer release) is CURSOR_INVALID, not a crash."""
     with pytest.raises(CursorInvalid):
         decode(SEALER, HERE, SEALER.seal(b"timeline" + HERE.bytes, payload))
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (
+            Place(datetime(2026, 3, 29, 12, 0, 0, 5, tzinfo=UTC), "native", "01990000000070008000000000000001"),
+            "AfOzAAZOKHk9kAVuYXRpdmUAMDE5OTAwMDAwMDAwNzAwMDgwMDAwMDAwMDAwMDAwMDEEMDNZvfMeLNY",
+        ),
+        (FIRST_PLACE, "AfOz_yNAAQDUQAAA1jHSwY23oQkN"),
+        (LAST_PLACE, "AfOzA4RD-K6cAAB-AH6_w6UMjyoiT-k"),
+    ],
+    ids=["an item", "the first", "the last"],
+)
+def test_a_cursor_reads_as_it_always_did(place: Place, text: str) -> None:
+    """Cursors that clients keep stay good: the text of a place is that of the first release."""
+    sealer = Sealer([b"a secret of thirty-two bytes, say"])
+
+    assert encode(sealer, HERE, place) == text
+    assert decode(sealer, HERE, text) == place
+
+
+@given(place=places)
+def test_the_cursors_of_a_page_are_those_of_its_items(place: Place) -> None:
+    """What a page makes of an item is the cursor of the item's place."""
+    source = Source(place.source, "A source", (SourceKind.ACTIVITY,))
+    item = ExternalActivity(ELSEWHERE, place.id, place.occurred_at, source, TimelineKind.EXTERNAL, "order", None, {})
+
+    assert encoding(SEALER, HERE)(item) == encode(SEALER, HERE, place_of(item))

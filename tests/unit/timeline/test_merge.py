@@ -178,3 +178,12 @@ def test_the_nearest_cut_counts() -> None:
     assert merge([Cut(items, far), Cut([], near)], 5, newest_first=False) == Merged(items[:3], more=True, end=near)
     assert merge([Cut(items, far), Cut([], near)], 2, newest_first=False) == Merged(items[:2], more=True)
     assert merge([Cut(items[:1:-1], near), Cut([], far)], 5, newest_first=True) == Merged(items[3:], more=True, end=far)
+
+
+@given(history=histories, twice=st.booleans(), size=st.integers(1, 7), newest_first=st.booleans())
+def test_the_only_page_is_shown_as_if_it_were_one_of_two(history: list[TimelineItem], twice: bool, size: int, newest_first: bool) -> None:
+    """What one source says comes out the same beside a source that has nothing, also where it names an item twice."""
+    page = sorted(history + history[:1], key=lambda one: place_of(one).key) if twice else history
+    page = page[::-1] if newest_first else page
+
+    assert merge([page], size, newest_first) == merge([page, []], size, newest_first)

@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from gateway.auth.principal import Role
 from gateway.auth.session import Session, Sessions
 from gateway.engine.executor import Engine
 from gateway.errors import CursorInvalid, RateLimited, Unauthenticated
@@ -71,6 +72,9 @@ class Somebody:
     expires_at: datetime | None = None
     workspace_id: UUID = WORKSPACE
     issued_at: datetime | None = None
+    workspace_key: str = "demo"
+    role: Role = Role.AGENT
+    scopes: frozenset[str] = frozenset()
 
     def expired(self, now: datetime) -> bool:
         """Whether the credential has ended."""

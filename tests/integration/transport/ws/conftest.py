@@ -57,6 +57,7 @@ class Prepared:
     operation_type: str
     name: str
     errors: list[dict[str, Any]] | None = None
+    cost: int = 1
 
 
 @dataclass

@@ -10,6 +10,7 @@ import asyncio
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from enum import Enum
 from random import Random
 from typing import Any
 
@@ -36,13 +37,23 @@ from graphql import (
     is_object_type,
 )
 
-from gateway.engine.plan.tree import BATCH
+from gateway.engine.plan.tree import BATCH, NAMES, SAME
 
 __all__ = ["World", "document_of", "world_of"]
 
+
+class Shade(Enum):
+    """Values that are Python's own members."""
+
+    LIGHT = 1
+    DARK = 2
+
+
 COLOUR = GraphQLEnumType("Colour", {"RED": 1, "GREEN": 2})
+SHADE = GraphQLEnumType("Shade", {"PALE": Shade.LIGHT, "DEEP": Shade.DARK})
+RAW = GraphQLScalarType("Raw", serialize=lambda value: value, extensions={SAME: True})
 MOMENT = GraphQLScalarType("Moment", serialize=lambda value: f"at {value:d}")  # raises for what is no number
-LEAVES = (GraphQLString, GraphQLInt, GraphQLFloat, GraphQLBoolean, GraphQLID, COLOUR, MOMENT)
+LEAVES = (GraphQLString, GraphQLInt, GraphQLFloat, GraphQLBoolean, GraphQLID, COLOUR, MOMENT, SHADE, RAW)
 GOOD: dict[str, Callable[[int], Any]] = {
     "String": lambda n: f"text {n % 7}",
     "Int": lambda n: n % 1000,
@@ -51,6 +62,8 @@ GOOD: dict[str, Callable[[int], Any]] = {
     "ID": lambda n: str(n % 1000),
     "Colour": lambda n: 1 + n % 2,
     "Moment": lambda n: n % 1000,
+    "Shade": lambda n: tuple(Shade)[n % 2],
+    "Raw": lambda n: ({"n": n % 9}, f"raw {n % 9}", n % 9)[n % 3],
 }
 ODD: dict[str, tuple[Any, ...]] = {
     "String": (7, 1.5, True, ["no text"], {}),
@@ -60,6 +73,8 @@ ODD: dict[str, tuple[Any, ...]] = {
     "ID": (12, 1.0, 1.5, True, []),
     "Colour": (3, "RED", [], True),
     "Moment": ("no number", [], 1.5),
+    "Shade": (1, "PALE", [], None),
+    "Raw": (None, 0, "", [None], {}),
 }
 
 
@@ -97,7 +112,10 @@ class World:
         self.named = named
         self.calls: Counter[tuple[str, str, int]] = Counter()
         self._types: dict[str, Any] = {}
-        interface = GraphQLInterfaceType("Named", {"id": GraphQLField(GraphQLID)}, resolve_type=self._type_of)
+        self.classes = {name: type(name, (Thing,), {}) for name, _ in kinds}
+        # Where types are known at once, the classes of some tell them without a call; of others they must be asked all the same.
+        told = {NAMES: {own: name for name, own in self.classes.items() if name != kinds[-1][0]}} if named else {}
+        interface = GraphQLInterfaceType("Named", {"id": GraphQLField(GraphQLID)}, resolve_type=self._type_of, extensions=told)
         self._types["Named"] = interface
         for number, (name, fields) in enumerate(kinds):
             self._types[name] = GraphQLObjectType(
@@ -106,7 +124,7 @@ class World:
                 interfaces=[interface] if number % 2 == 0 else [],
                 is_type_of=self._is_type_of(name) if number % 3 == 2 else None,
             )
-        self._types["Any"] = GraphQLUnionType("Any", [self._types[name] for name, _ in kinds], resolve_type=self._type_of)
+        self._types["Any"] = GraphQLUnionType("Any", [self._types[name] for name, _ in kinds], resolve_type=self._type_of, extensions=told)
         self._types.update({leaf.name: leaf for leaf in LEAVES})
         self._ways = {(name, field): way for name, fields in kinds for field, _, way in fields}
         query = GraphQLObjectType("Query", lambda: self._fields("Query", kinds[0][1]))
@@ -159,6 +177,18 @@ class World:
                 return found
 
             extensions[BATCH] = batch
+        elif way == "each":
+
+            def each(things: Sequence[Thing], info: Any, arguments: dict[str, Any]) -> list[Any]:
+                found: list[Any] = []
+                for thing in things:
+                    try:
+                        found.append(resolve(thing, info, **arguments))
+                    except Failed as error:
+                        found.append(error)
+                return found
+
+            extensions[BATCH] = each
         return GraphQLField(wanted, args={"n": GraphQLArgument(GraphQLInt, default_value=0)}, resolve=resolve, extensions=extensions)
 
     async def _waiting(self, wanted: Any, number: int) -> Any:
@@ -189,11 +219,14 @@ class World:
                 return [_later(value) for value in values]
             return tuple(values) if shape == 2 else values
         if is_object_type(wanted):
-            return Thing(self, wanted.name, number)
+            return self._thing(wanted.name, number)
         if is_abstract_type(wanted):
             possible = sorted(kind.name for kind in self.schema.get_possible_types(wanted))
-            return Thing(self, possible[number // 11 % len(possible)], number)
+            return self._thing(possible[number // 11 % len(possible)], number)
         return GOOD[wanted.name](number)
+
+    def _thing(self, kind: str, number: int) -> Thing:
+        return self.classes.get(kind, Thing)(self, kind, number)
 
     def _wrong(self, wanted: Any, number: int) -> Any:
         choice = number // 100 % 4
@@ -242,20 +275,20 @@ def _attribute(name: str) -> Callable[..., Any]:
     return read
 
 
-NAMES = ("Ant", "Bee", "Cat", "Dog")
+KINDS = ("Ant", "Bee", "Cat", "Dog")
 
 
 def world_of(rng: Random) -> World:
     """A world of a few types that refer to each other."""
-    names = NAMES[: rng.randint(2, len(NAMES))]
+    names = KINDS[: rng.randint(2, len(KINDS))]
     kinds = []
     for name in names:
         fields = []
         for number in range(rng.randint(1, 4)):
-            way = rng.choice(("attribute", "attribute", "default", "sync", "waits", "batch"))
+            way = rng.choice(("attribute", "attribute", "default", "sync", "waits", "batch", "each"))
             fields.append((f"leaf{number}", _wrapped(rng, rng.choice(LEAVES).name), way))
         for number in range(rng.randint(1, 3)):
-            way = rng.choice(("attribute", "default", "sync", "waits", "batch", "batch"))
+            way = rng.choice(("attribute", "default", "sync", "waits", "batch", "batch", "each"))
             fields.append((f"below{number}", _wrapped(rng, rng.choice((*names, "Named", "Any"))), way))
         kinds.append((name, fields))
     return World(rng.choice((0, 0, 2, 8, 25)), kinds, rng.random() < 0.5)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from inspect import isawaitable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from graphql import ExecutionResult, GraphQLField, GraphQLSchema, build_schema, parse, validate
 from graphql.execution import Executor
 
-from gateway.engine.plan.execution import Plans, execute
-from gateway.engine.plan.tree import BATCH
+from gateway.engine.plan.execution import Plans, compiled, execute
+from gateway.engine.plan.tree import BATCH, Reason, Unplannable
 
 __all__: list[str] = []
 
@@ -114,6 +113,27 @@ def test_a_batch_function_is_called_once_per_level(scene: Scene) -> None:
     result = scene.run("{ people { friends { friends { friends(most: 1) { name } } } } }")
     assert result.errors is None
     assert scene.calls == [("friends", 3), ("friends", 6), ("friends", 12)]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("{ all: people { x: friends { name } } }", ["all", 0, "x"]),
+        ("{ people { boss { y: friends { name } } } }", ["people", 0, "boss", "y"]),
+        ("{ things { ... on Robot { maker { z: friends { name } } } } }", ["things", 1, "maker", "z"]),
+    ],
+)
+def test_a_batch_function_is_told_where_its_first_parent_stands(scene: Scene, text: str, path: list[str | int]) -> None:
+    """Its `info.path` leads to a place in the response, with aliases and indices: of the first of its parents."""
+    told: list[Any] = []
+
+    async def friends(parents: Sequence[Person], info: Any, arguments: dict[str, Any]) -> list[Any]:
+        told.append(info.path.as_list())
+        return [[] for _ in parents]
+
+    scene.schema.type_map["Person"].fields["friends"].extensions[BATCH] = friends  # type: ignore[attr-defined]
+    scene.run(text)
+    assert told == [path]
 
 
 def test_fields_of_one_level_run_side_by_side(scene: Scene) -> None:
@@ -220,16 +240,86 @@ def test_what_is_not_compiled_is_answered_by_the_reference(scene: Scene, text: s
     assert scene.run(text, **variables).data is not None
 
 
+REASONS = {
+    Reason.INTROSPECTION: "{ __schema { description } }",
+    Reason.PARTS: "{ people { ... @defer { age } } }",
+    Reason.DIRECTIVES: 'query @told { person(name: "x") { name } }',
+    Reason.FRAGMENT_VARIABLES: "{ people { ...F } } fragment F($most: Int) on Person { friends(most: $most) { name } }",
+    Reason.GUARDS: "query ($a: Boolean, $b: Boolean, $c: Boolean, $d: Boolean, $e: Boolean) { people { name @skip(if: $a) @include(if: $b)"
+    " age @skip(if: $c) @include(if: $d) boss @skip(if: $e) { name } } }",
+    Reason.LARGE: "{ " + " ".join(f"a{number}: people {{ name }}" for number in range(2001)) + " }",
+    Reason.NO_ROOT: "subscription { people { name } }",
+}
+
+
+@pytest.mark.parametrize("reason", REASONS, ids=lambda reason: reason.value)
+def test_why_there_is_no_plan_is_told_each_time(scene: Scene, reason: Reason) -> None:
+    """The reason is found once and told of each execution; it has a sentence of its own."""
+    told: list[Reason] = []
+    plans = Plans(scene.attribute_of, at_once=True, on_reference=told.append)
+    document = parse(REASONS[reason], experimental_fragment_arguments=reason is Reason.FRAGMENT_VARIABLES)
+    executor = Executor.build(scene.schema, document)
+    assert isinstance(executor, Executor)
+    assert [plans.plan(executor), plans.plan(executor)] == [None, None]
+    assert told == [reason, reason]
+    with pytest.raises(Unplannable, match=r"^[A-Z\d].*\.$") as raised:
+        compiled(executor, scene.attribute_of)
+    assert raised.value.reason is reason
+
+
+def test_the_first_sight_is_told_apart(scene: Scene) -> None:
+    """The first execution of an operation goes to the reference executor, and the next has its plan; with hooks there never is one."""
+    told: list[Reason] = []
+    plans = Plans(scene.attribute_of, on_reference=told.append)
+    document = parse("{ people { name } }")
+    executor = Executor.build(scene.schema, document)
+    assert isinstance(executor, Executor)
+    assert plans.plan(executor) is None
+    assert plans.plan(executor) is not None
+    hooked = Executor.build(scene.schema, document, middleware=[lambda resolve, *given, **named: resolve(*given, **named)])
+    assert isinstance(hooked, Executor)
+    assert plans.plan(hooked) is None
+    assert told == [Reason.FIRST_SIGHT, Reason.HOOKS]
+
+
+def test_names_of_clients_hide_nothing(scene: Scene) -> None:
+    """Aliases that are words of Python, or names of the code, are keys like any other, deep and shallow."""
+    names = (
+        "o",
+        "x",
+        "x1",
+        "e1",
+        "known",
+        "wrong",
+        "lists",
+        "id",
+        "zip",
+        "objects",
+        "None",
+        "class",
+        "level_0",
+        "c_boss",
+        "v_o",
+        "is_object",
+    )
+    text = " ".join(f"{name}: friends(most: 1) {{ {name}: name }} _{name}: age" for name in names)
+    result = scene.run(f"{{ people {{ {text} }} }}")
+    assert result.errors is None
+    assert result.data is not None
+    first = result.data["people"][0]
+    assert first == {key: value for name in names for key, value in ((name, [{name: "Person 0"}]), (f"_{name}", 0))}
+
+
 def test_the_code_of_a_plan_reads_well_and_has_nothing_of_a_client_in_it_but_names(scene: Scene) -> None:
     """Aliases are names of GraphQL; argument values and fragments' names never get into code."""
     document = parse('{ mine: person(name: "\\"); raise SystemExit  # ") { ...F } } fragment F on Person { name }')
     executor = Executor.build(scene.schema, document)
     assert isinstance(executor, Executor)
-    compiled = scene.plans.plan(executor)
-    assert compiled is not None
-    assert '"mine": ' in compiled.written.text
-    assert "SystemExit" not in compiled.written.text
-    assert "F" not in compiled.written.text.replace("False", "").replace("None", "")
+    made = scene.plans.plan(executor)
+    assert made is not None
+    assert '"mine": ' in made.written.text
+    assert "SystemExit" not in made.written.text
+    assert "F" not in made.written.text.replace("False", "").replace("None", "")
 
 
 def test_a_plan_may_be_given_up_while_it_runs(scene: Scene) -> None:
@@ -262,18 +352,6 @@ def test_a_plan_may_be_given_up_while_it_runs(scene: Scene) -> None:
     assert ended == [3]
 
 
-def test_the_document_shows_the_code_that_is_made(scene: Scene) -> None:
-    """docs/engine.md's worked example is what this code makes of its operation."""
-    text = (Path(__file__).parents[4] / "docs" / "engine.md").read_text()
-    operation, code = (text.split(f"```{language}\n")[1].split("```")[0] for language in ("graphql", "text"))
-    document = parse(operation)
-    executor = Executor.build(scene.schema, document)
-    assert isinstance(executor, Executor)
-    compiled = scene.plans.plan(executor)
-    assert compiled is not None
-    assert code in compiled.written.text
-
-
 def test_a_plan_is_made_when_an_operation_is_seen_again(scene: Scene) -> None:
     """What is sent once costs no code; and plans that are not used make room."""
     plans = Plans(scene.attribute_of, most=2)
@@ -285,8 +363,8 @@ def test_a_plan_is_made_when_an_operation_is_seen_again(scene: Scene) -> None:
 
     first, second, third = executors(), executors(), executors()
     assert plans.plan(first) is None
-    compiled = plans.plan(first)
-    assert compiled is not None
-    assert plans.plan(first) is compiled
+    made = plans.plan(first)
+    assert made is not None
+    assert plans.plan(first) is made
     assert [plans.plan(second), plans.plan(third)] == [None, None]
     assert plans.plan(first) is None

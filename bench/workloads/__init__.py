@@ -1,0 +1,1 @@
+"""One file per workload of the bench; each has a `WORKLOAD`."""

@@ -1,0 +1,88 @@
+"""The application, with a short way for the requests that almost all are.
+
+Owns `Application`: Starlette, except that a request for an exact address which none of the layers around it has anything to say to goes straight to
+its endpoint. What that is, is decided positively: whatever is unusual (another page's origin, a host that must be looked at twice) takes the way
+through all layers, which alone decide. Half of what a small query costs would else be spent between layers. Made by `app`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.observe import request_id
+from gateway.transport.tracing import HEADER, identified
+
+__all__ = ["Application"]
+
+_VARY: Final = b"vary"
+_ORIGIN: Final = b"Origin"
+_PLAIN_HOST: Final = re.compile(rb"([A-Za-z0-9.-]+)(?::[0-9]{1,4})?")
+"""A `Host` about which nothing can be said but its name; others are looked at by who knows all of them."""
+
+
+class Application(Starlette):
+    """Starlette with endpoints that are had directly; `direct`: them, by path. They must take every method and let nothing escape."""
+
+    def __init__(self, *, hosts: Collection[str] = (), **given: Any) -> None:
+        """`hosts`: see `transport.hosts`; the rest is Starlette's."""
+        super().__init__(**given)
+        self.direct: dict[str, ASGIApp] = {}
+        self._hosts = frozenset() if "*" in hosts else frozenset(name.lower().encode() for name in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        endpoint = self.direct.get(scope["path"]) if scope["type"] == "http" else None
+        if endpoint is None or scope.get("root_path"):
+            await super().__call__(scope, receive, send)
+            return
+        given = host = b""
+        hosts = 0
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host, hosts = value, hosts + 1
+            elif name == b"origin":
+                await super().__call__(scope, receive, send)
+                return
+            elif name == HEADER and not given:
+                given = value
+        if self._hosts and not (hosts == 1 and (called := _PLAIN_HOST.fullmatch(host)) and called[1].lower() in self._hosts):
+            await super().__call__(scope, receive, send)
+            return
+        current = identified(given)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = _varied(message.get("headers", ()))
+                headers.append((HEADER, current))
+                message["headers"] = headers
+            await send(message)
+
+        token = request_id.set(current.decode())
+        try:
+            await endpoint(scope, receive, answer)
+        finally:
+            request_id.reset(token)
+
+
+def _varied(given: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers, saying in the one that tells what an answer depends on that it depends on `Origin`, as `CORSMiddleware` does."""
+    headers: list[tuple[bytes, bytes]] = []
+    place, values = -1, []
+    for header in given:
+        if header[0] == _VARY:
+            values.append(header[1])
+            if place >= 0:
+                continue
+            place = len(headers)
+        headers.append(header)
+    varied = (_VARY, b", ".join([*values, _ORIGIN]))
+    if place >= 0:
+        headers[place] = varied
+    else:
+        headers.append(varied)
+    return headers
