@@ -55,8 +55,8 @@ log = structlog.get_logger()
 _KEPT = 1_000
 _KEPT_CHARACTERS = 1_000_000
 """Of source text, over all kept documents: a parsed one takes many times its text, and clients choose how long theirs are."""
-_NAMED = 2
-"""Trusted documents that are not valid and are named in one message."""
+_NAMED, _LONGEST_ID = 2, 80
+"""Trusted documents that are not valid and are named in one message, and the characters of their ids there."""
 
 _DEFAULTS = DocumentLimits()
 _OURS: dict[type[ASTValidationRule], type[ASTValidationRule]] = {
@@ -229,11 +229,12 @@ class Documents:
                 parsed = self._parse(one.text, limited=False)
             parsed.warned.clear()
             found[one.text] = parsed
-            problems += [f"{one.file}: {one.id}: {error['message']}" for error in parsed.errors[:1]]
+            problems += [f"{one.file}: {one.id[:_LONGEST_ID]}: {error['message']}" for error in parsed.errors[:1]]
         if problems:
-            more = f"\n… and {len(problems) - _NAMED} more." if len(problems) > _NAMED else ""
             told = "\n".join(problems[:_NAMED])
-            raise ConfigurationError(f"Trusted documents do not fit the schema (profile-gateway documents check):\n{told}{more}")
+            raise ConfigurationError(
+                f"Trusted documents: {len(problems)} do not fit the schema (profile-gateway documents check shows all):\n{told}"
+            )
         return found
 
     def _parse(self, query: str, *, limited: bool) -> _Parsed:

@@ -62,7 +62,7 @@ class House:
 def _house(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     place = tmp_path_factory.mktemp("sources")
     with office(5, deadline=DEADLINE, failures=2, pause=0.5, longest_pause=0.5, retries=0) as systems:
-        environment = {"GATEWAY_SOURCES": str(systems.write(place / "sources.toml"))}
+        environment = {"GATEWAY_SOURCES": str(systems.write(place / "sources.toml")), "GATEWAY_COST_LIMIT": "20000"}
         gateway = Gateway(command, place / "data", environment=environment)
         try:
             gateway.start()

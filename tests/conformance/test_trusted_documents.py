@@ -33,6 +33,7 @@ def _seen(node_clients: NodeClients, tmp_path_factory: pytest.TempPathFactory) -
     """What trusted.mjs printed that asked a gateway with another mode for each kind of client."""
     environment = {
         "GATEWAY_DRAIN_SECONDS": "0.1",
+        "GATEWAY_EXECUTOR": "compiled",
         "GATEWAY_DOCUMENTS": str(MANIFEST),
         "GATEWAY_DOCUMENTS_MODE": "agent=require,partner=allow",
     }

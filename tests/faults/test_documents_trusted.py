@@ -17,6 +17,7 @@ from gateway.auth.development import DevelopmentKeys
 from gateway.auth.principal import Role
 from gateway.auth.tokens import TokenSigner
 from gateway.engine.manifests import read_manifests
+from gateway.engine.plan.execution import Compiled
 from gateway.engine.request import Request
 from gateway.engine.trusted import Mode, TrustedDocuments, digest_of
 from gateway.errors import ConfigurationError
@@ -105,7 +106,14 @@ def _signer(place: Path) -> TokenSigner:
 async def _asked(postgres: EmbeddedPostgres, place: Path, manifest: Path) -> AsyncIterator[Asked]:
     """A gateway that has the manifest."""
     async with asking(
-        postgres, place, documents=(manifest,), alias_limit=2, cost_limit=50, partner_rate_limit=0, partner_cost_per_hour=0
+        postgres,
+        place,
+        documents=(manifest,),
+        alias_limit=2,
+        cost_limit=50,
+        partner_rate_limit=0,
+        partner_cost_per_hour=0,
+        executor="compiled",
     ) as asked:
         yield asked
 
@@ -255,17 +263,19 @@ async def test_they_stay_as_they_were_read(asked: Asked, replaced: None) -> None
 async def test_their_plans_are_there_before_they_come(asked: Asked) -> None:
     """Not even the first execution goes to the reference executor, whatever their variables leave out; plans of texts do not drive theirs out."""
     sights = REFERENCE_EXECUTIONS.labels("first_sight")
-    before = sights._value.get()
+    plans = asked.runtime.engine._trusted_plans
+    assert plans is not None
+    before, made = sights._value.get(), [kept.made for kept in plans._kept.values()]
     for number in range(4):
         payload = {"documentId": "guarded", "variables": {"a": number > 1, "b": bool(number % 2)}}
         answer = (await asked.post(payload)).json()
         assert list(answer["data"]["viewer"]) == ["features", "actor"][number < 2 :]
         assert sorted(answer["data"]["viewer"]["actor"]) == ["id", "kind"][number % 2 :]
-    plans = asked.runtime.engine._trusted_plans
 
     assert sights._value.get() == before
-    assert plans is not None
-    assert len(plans._kept) == len(MANIFEST) - 1 + 4
+    assert len(made) == len(MANIFEST) - 1 + 4
+    assert all(isinstance(one, Compiled) for one in made)
+    assert {kept.made for kept in plans._kept.values()} == set(made)
 
 
 async def test_the_start_names_what_does_not_fit(tmp_path: Path) -> None:

@@ -65,3 +65,43 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
 
     assert url is not None
     assert url.get_secret_value() == "postgresql://db/gateway"
+
+
+@pytest.mark.parametrize(
+    ("value", "modes"),
+    [
+        (None, ("allow", "allow", "allow")),
+        ("require", ("require", "require", "require")),
+        ("off", ("off", "off", "off")),
+        ("partner=require", ("allow", "require", "allow")),
+        ("agent=warn, partner = require,service=off", ("warn", "require", "off")),
+    ],
+)
+def test_the_mode_of_trusted_documents(monkeypatch: pytest.MonkeyPatch, value: str | None, modes: tuple[str, str, str]) -> None:
+    """One for all clients, or by kind; who is not named may send both."""
+    monkeypatch.setenv("GATEWAY_DOCUMENTS", "a.json, documents")
+    if value is not None:
+        monkeypatch.setenv("GATEWAY_DOCUMENTS_MODE", value)
+    settings = Settings()
+
+    assert settings.documents == (Path("a.json"), Path("documents"))
+    assert dict(settings.documents_modes) == dict(zip(("agent", "partner", "service"), modes, strict=True))
+
+
+@pytest.mark.parametrize(
+    "value", ["REQUIRE", "yes", "agent", "agent=", "=off", "agents=off", "agent=on", "agent=off,agent=warn", "off,agent=warn"]
+)
+def test_a_mode_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """The message says what can be written."""
+    monkeypatch.setenv("GATEWAY_DOCUMENTS", "a.json")
+    monkeypatch.setenv("GATEWAY_DOCUMENTS_MODE", value)
+    with pytest.raises(ValidationError, match="off, allow, warn, require"):
+        Settings()
+
+
+@pytest.mark.parametrize("value", ["require", "agent=require"])
+def test_documents_are_not_required_where_there_are_none(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """That would refuse everything."""
+    monkeypatch.setenv("GATEWAY_DOCUMENTS_MODE", value)
+    with pytest.raises(ValidationError, match="GATEWAY_DOCUMENTS"):
+        Settings()

@@ -14,7 +14,9 @@ from gateway.cli import app
 __all__: list[str] = []
 
 ME = "query Me { viewer { actor { id } } }"
-MANIFEST = Path(__file__).parents[2] / "conformance" / "trusted.json"
+ROOT = Path(__file__).parents[3]
+MANIFEST = ROOT / "tests" / "conformance" / "trusted.json"
+DOCUMENT = (ROOT / "docs" / "documents.md").read_text()
 
 
 def checked(*paths: Path) -> Result:
@@ -81,6 +83,16 @@ def test_what_is_wrong_is_named_with_file_and_id(tmp_path: Path, monkeypatch: py
     ):
         assert said in result.stderr
     assert f"{path}: cost: the operation may cost 1" in result.stderr
+
+
+def test_the_document_shows_what_the_command_prints(tmp_path: Path) -> None:
+    """The plain file of docs/documents.md has the hash that is said there, and the command says of it what is shown."""
+    path = tmp_path / "me.graphql"
+    path.write_text(DOCUMENT.split("```graphql\n")[1].split("```")[0])
+    result = checked(path)
+
+    assert (result.exit_code, result.stdout) == (0, DOCUMENT.split("```text\n")[1].split("```")[0])
+    assert f'{{"documentId": "{sha256(path.read_bytes()).hexdigest()}"}}' in DOCUMENT
 
 
 def test_nothing_to_check() -> None:

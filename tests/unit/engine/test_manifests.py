@@ -170,14 +170,13 @@ def test_all_problems_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
 
 
 def test_a_start_stops_at_them(tmp_path: Path) -> None:
-    """The message names files and ids, three at most, and how to see all of them."""
+    """The message names files and ids, two at most, how many there are, and how to see all of them."""
     path = written(tmp_path, "a.json", {"a": "{", "b": "{", "c": "{", "d": "{", "e": ME})
     with pytest.raises(ConfigurationError) as refused:
         trusted_documents(Settings(documents=(path,)))
     said = refused.value.message
 
     assert "GATEWAY_DOCUMENTS" in said
-    assert "documents check" in said
-    assert f"{path}: c: " in said
-    assert f"{path}: d: " not in said
-    assert "… and 1 more." in said
+    assert "4 wrong (profile-gateway documents check shows all)" in said
+    assert f"{path}: a: " in said
+    assert f"{path}: c: " not in said

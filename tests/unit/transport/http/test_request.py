@@ -320,3 +320,46 @@ async def test_any_query_string_is_an_operation_or_refused(query_string: str) ->
     """Nothing that a query string holds raises anything else."""
     with suppress(GatewayError):
         assert isinstance(await got(query_string), Operation)
+
+
+# Documents by name
+
+HASHED = {"persistedQuery": {"version": 1, "sha256Hash": "0f" * 32}}
+
+
+@pytest.mark.parametrize("query", [None, "", " "], ids=repr)
+async def test_a_document_by_name(query: str | None) -> None:
+    """With `documentId`, of up to 256 characters, or the hash of Apollo's protocol, a query is not needed, by POST and by GET."""
+    for named in ({"documentId": "d" * 256}, {"extensions": HASHED}):
+        operation = await posted(json.dumps({"query": query, **named}).encode())
+        assert (operation.query, operation.document_id, operation.extensions) == (query, named.get("documentId"), named.get("extensions"))
+        by_get = {name: value if isinstance(value, str) else json.dumps(value) for name, value in named.items()}
+        assert await got(urlencode(by_get)) == Operation(None, extensions=named.get("extensions"), document_id=named.get("documentId"))
+
+
+async def test_a_document_by_name_and_text() -> None:
+    """Whether both are one document is not for the transport to say."""
+    assert await posted(json.dumps({"query": QUERY, "documentId": "d"}).encode()) == Operation(QUERY, document_id="d")
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"documentId": ""},
+        {"documentId": "d" * 257},
+        {"documentId": 5},
+        {"documentId": ["d"]},
+        {"documentId": True},
+        {"documentId": "d", "query": 5},
+        {"extensions": HASHED, "query": []},
+        {"extensions": {"persistedQuery": {}}},
+        {"extensions": {"persistedQuery": {"version": 2, "sha256Hash": "0f" * 32}}, "query": QUERY},
+        {"extensions": {"persistedQuery": None}},
+        {"documentId": None},
+    ],
+    ids=lambda named: str(named)[:50],
+)
+async def test_a_name_that_is_none(named: dict[str, Any]) -> None:
+    """What names no document, or is of another shape, is no request."""
+    with pytest.raises(BadRequest):
+        await posted(json.dumps(named).encode())

@@ -82,6 +82,20 @@ class TestShapes:
         assert parse(subscribe(extensions={})) == Subscribe("1", Request(None, extensions={}))
         assert parse(subscribe(query=None, extensions={})) == Subscribe("1", Request(None, extensions={}))
 
+    @pytest.mark.parametrize("payload", [{}, {"query": None}, {"query": ""}, {"query": "{a}"}], ids=str)
+    def test_subscribe_by_document_id(self, payload: dict[str, Any]) -> None:
+        """The query may be left to `documentId`, of up to 256 characters; whether both may be there is not for the shape to say."""
+        query = payload.get("query")
+        assert parse(subscribe(**payload, documentId="d" * 256)) == Subscribe("1", Request(query, document_id="d" * 256))
+        assert parse(subscribe(query="{a}", documentId=None)) == Subscribe("1", Request("{a}"))
+
+    @pytest.mark.parametrize("name", ["", "d" * 257, 5, True, [], {}], ids=lambda value: str(value)[:5])
+    def test_a_document_id_that_is_none(self, name: Any) -> None:
+        """Anything else is no message, whatever stands beside it."""
+        for payload in ({}, {"query": "{a}"}, {"extensions": {}}):
+            with pytest.raises(BadRequest, match="documentId"):
+                parse(subscribe(**payload, documentId=name))
+
     def test_complete(self) -> None:
         """A complete is an id."""
         assert parse('{"id":"é","type":"complete"}') == Complete("é")
