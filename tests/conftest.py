@@ -28,7 +28,7 @@ from gateway.storage.migrate import migrate
 __all__: list[str] = []
 
 # Timings never decide a test. Fifty examples each time, as many as wanted for a night.
-settings.register_profile("gateway", deadline=None, max_examples=int(os.environ.get("GATEWAY_TEST_EXAMPLES", "50")))
+settings.register_profile("gateway", deadline=None, max_examples=int(os.environ.get("GATEWAY_TEST_EXAMPLES", "25")))
 settings.load_profile("gateway")
 
 _TEMPLATE = "migrated"

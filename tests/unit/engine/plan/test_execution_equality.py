@@ -16,7 +16,7 @@ from tests.unit.engine.plan.execution_worlds import document_of, world_of
 
 __all__: list[str] = []
 
-SEEDS = int(os.environ.get("GATEWAY_TEST_SEEDS", "400"))
+SEEDS = int(os.environ.get("GATEWAY_TEST_SEEDS", "250"))
 """Worlds that are tried; GATEWAY_TEST_SEEDS=20000 for a night."""
 
 pytestmark = pytest.mark.filterwarnings(  # lists of awaitables that a failure beside them leaves: by either executor

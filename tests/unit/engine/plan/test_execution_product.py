@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings(  # lists of awaitables that a failure b
 )
 
 PRODUCT = Product()
-DOCUMENTS_TRIED = int(os.environ.get("GATEWAY_TEST_EXAMPLES", "15"))
+DOCUMENTS_TRIED = int(os.environ.get("GATEWAY_TEST_EXAMPLES", "10"))
 """Fewer than of other properties, for one takes as long as ten of theirs; `make nightly` tries thousands."""
 WAYS = 4
 """Each document is tried with so many dresses and values: to draw one takes longer than to execute it."""
