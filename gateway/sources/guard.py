@@ -89,7 +89,8 @@ async def guarded(source: str, kind: SourceKind, call: Awaitable[Sequence[T | So
         return [SourceUnavailable(source)] * count
     finally:
         _OUTER.reset(token)
-        outer.timeout = None  # it refers to the task, and what was begun meanwhile (a timer of a pool) may keep this context, and so `outer`
+        # It refers to the task; and what was begun meanwhile, a timer of a pool, may keep this context, and `outer` with it.
+        outer.timeout = None
         if not outer.is_taken_over:
             _tell(source, kind, state, time.perf_counter() - started)
 
