@@ -57,6 +57,11 @@ class ReadySource(MemorySource):
             self.put_item(workspace, item)
         self._known[key], self._facts[key], self._notes[key], self._items[key] = profile, facts, notes, items
 
+    @property
+    def source(self) -> Source:
+        """As it is described, always: the native source keeps how it stands as well."""
+        return _NATIVE
+
     async def profiles(self, workspace: UUID, ids: Sequence[UUID]) -> Sequence[Profile | SourceError | None]:
         """See `contract.ProfileSource`."""
         return [self._known.get(key) for key in ids]

@@ -15,14 +15,13 @@ from typing import Any, cast
 import strawberry
 from graphql import GraphQLResolveInfo
 from strawberry.dataloader import DataLoader
-from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
 from gateway.engine.context import OperationContext
 from gateway.loaders.ledger import FIELD
 from gateway.loaders.wanted import NEEDS, Needs
 
-__all__ = ["BATCH", "WAITS", "BatchInfo", "Info", "as_written", "batched", "in_one_call"]
+__all__ = ["BATCH", "WAITS", "BatchInfo", "Info", "batched", "in_one_call"]
 
 BATCH = "batch"
 """Where a field's batch function lies in its metadata."""
@@ -89,7 +88,7 @@ def batched(
 
 
 def in_one_call(field: StrawberryField, schema: strawberry.Schema) -> Callable[..., Awaitable[Sequence[Any]]]:
-    """The batch function of a field as a compiled executor calls it: `(parents, info, arguments)`, with arguments from `as_written`."""
+    """The batch function of a field as a compiled executor calls it: `(parents, info, arguments)`, with arguments from `arguments.as_written`."""
     batch, waits = field.metadata[BATCH], field.metadata[WAITS]
 
     async def call(parents: Sequence[Any], info: GraphQLResolveInfo[OperationContext], arguments: dict[str, Any]) -> Sequence[Any]:
@@ -106,16 +105,6 @@ def in_one_call(field: StrawberryField, schema: strawberry.Schema) -> Callable[.
                 answered.set_result(None)
 
     return call
-
-
-def as_written(field: StrawberryField, schema: strawberry.Schema) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A function from a field's arguments, as GraphQL has them, to those that its function in Python is written for."""
-    config, scalars, arguments = schema.config, schema.schema_converter.scalar_registry, field.arguments
-
-    def convert(given: dict[str, Any]) -> dict[str, Any]:
-        return convert_arguments(given, arguments, scalar_registry=scalars, config=config)
-
-    return convert
 
 
 _OWN = frozenset({"parents", "info", "return"})

@@ -7,16 +7,20 @@ compiled executor takes for fields that need not wait. Must not change what a re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any, Final, cast
 
 import strawberry
 from graphql import GraphQLResolveInfo
 from strawberry.types.field import StrawberryField
 
 from gateway.engine.context import OperationContext
-from resolvers.batching import as_written
+from resolvers.arguments import as_written
 
-__all__ = ["directly", "for_all"]
+__all__ = ["COLUMN", "directly", "for_all"]
+
+COLUMN: Final = "column"
+"""Where a field's metadata may hold `(parents, context) -> one value per parent`, which says what its resolver says of each."""
 
 _Info = GraphQLResolveInfo[OperationContext]
 
@@ -40,7 +44,7 @@ def directly(field: StrawberryField, schema: strawberry.Schema) -> Callable[...,
 
 def for_all(field: StrawberryField, schema: strawberry.Schema) -> Callable[[Sequence[Any], _Info, dict[str, Any]], list[Any]] | None:
     """The same for all parents: one element for each, an exception where it failed; None: it may have to wait, or is none. Its arguments are
-    converted already (`batching.as_written`).
+    converted already (`arguments.as_written`).
 
     All parents get one `info`, which says in what operation they are asked, but not where in the response each stands.
     """
@@ -48,8 +52,12 @@ def for_all(field: StrawberryField, schema: strawberry.Schema) -> Callable[[Sequ
     if function is None:
         return None
     name, takes_parent, info_class = _info_of(field), _takes_parent(field), schema.config.info_class
+    column = cast("Callable[[Sequence[Any], OperationContext], list[Any]] | None", field.metadata.get(COLUMN))
 
     def resolve(parents: Sequence[Any], info: _Info, arguments: dict[str, Any]) -> list[Any]:
+        if column is not None:
+            with suppress(Exception):  # whose it is, is seen one by one
+                return column(parents, info.context)
         named = arguments if name is None else {**arguments, name: info_class(_raw_info=info, _field=field)}
         answers: list[Any] = []
         for parent in parents:

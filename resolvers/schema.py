@@ -26,11 +26,12 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.scalar import ScalarDefinition
 
 from gateway.engine.context import OperationContext
-from gateway.engine.plan.tree import CONVERT, NAMES, SAME, AttributeOf
+from gateway.engine.plan.tree import CONVERT, NAMES, PLACELESS, SAME, AttributeOf
 from gateway.loaders.wanted import NEEDS
 from gateway.model import activity, attribute, audit, company, contact, layout, merge, note, profile, source
 from resolvers import payloads
-from resolvers.batching import BATCH, as_written, in_one_call
+from resolvers.arguments import as_written
+from resolvers.batching import BATCH, in_one_call
 from resolvers.costs import declare
 from resolvers.direct import directly, for_all
 from resolvers.events import values as events
@@ -156,6 +157,7 @@ def _prepare(field: GraphQLField, made_from: StrawberryField, made: strawberry.S
         field.resolve = resolve
         if (each := for_all(made_from, made)) is not None:
             field.extensions[BATCH], field.extensions[CONVERT] = each, as_written(made_from, made)
+            field.extensions[PLACELESS] = True
 
 
 def attribute_of(field: GraphQLField, _name: str) -> str | None:

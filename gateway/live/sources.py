@@ -61,12 +61,14 @@ class SourceWatch:
 
     def observed(self, key: str, state: SourceState, seconds: float) -> None:
         """A call of the source ended like this; never blocks."""
-        before, success, _ = self._seen.get(key, _NOTHING)
-        SOURCE_UP.labels(key).set(state is SourceState.OK)
+        known = self._seen.get(key)
+        before, success, _ = _NOTHING if known is None else known
+        if known is None or state is not before:
+            SOURCE_UP.labels(key).set(state is SourceState.OK)
         if state is not before:
             SOURCE_STATES.labels(key, state.value).inc()
         self._seen[key] = state, datetime.now(UTC) if state is SourceState.OK else success, round(seconds * 1000, 1)
-        if key in self._news():
+        if state is not self._told.get(key, SourceState.OK):
             self._due.set()
 
     def present(self, source: Source) -> Source:

@@ -217,11 +217,14 @@ class Loaders:
         """`_ask_all` where there is one source: nothing runs beside it."""
         answer = await guarded(source.source.key, kind, _begun(ask, source), len(about))
         described = source.source
+        fine = [report_of(described, None)]
+        is_entered = entered and self._wanted.reports
+        if not is_entered and not any(isinstance(one, SourceError | Stale) for one in answer):
+            return [(one,) for one in answer], [fine] * len(answer)
         missed_among(self._workspace, described.key, kind, about, answer)
-        fine = report_of(described, None)
-        reports = [[report_of(described, one) if isinstance(one, SourceError | Stale) else fine] for one in answer]
+        reports = [[report_of(described, one)] if isinstance(one, SourceError | Stale) else fine for one in answer]
         for key, told in zip(about, reports, strict=True):
-            self._ledger.enter(told, key if entered and self._wanted.reports else None)
+            self._ledger.enter(told, key if is_entered else None)
         return [(one,) for one in answer], reports
 
     async def _load_profiles(self, ids: Sequence[UUID]) -> Sequence[Profile | SourceError | None]:

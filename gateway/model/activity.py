@@ -7,7 +7,7 @@ suite holds both to it). The shapes of items are `gateway.model.item`'s and are 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -103,8 +103,9 @@ class TimelinePage(Connection[TimelineItem]):
     @property
     def page_info(self) -> PageInfo:
         """Where the page lies: one that ends early says where to go on, though it may be empty."""
-        told: PageInfo = Connection.page_info.__get__(self)
-        return replace(told, start_cursor=self.start or told.start_cursor, end_cursor=self.end or told.end_cursor)
+        nodes, cursor_of = self.nodes, self.cursor_of
+        start = self.start or (cursor_of(nodes[0]) if nodes else None)
+        return PageInfo(self.has_next_page, self.has_previous_page, start, self.end or (cursor_of(nodes[-1]) if nodes else None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ Owns the shape and the defaults of those decisions. Made by `gateway.configurati
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from gateway.model.activity import TimelineKind
 from gateway.model.attribute import AttributeDefinition, AttributeType, Sensitivity
@@ -190,6 +190,11 @@ class Configuration:
     def sensitive(self) -> frozenset[str]:
         """Keys of attributes and identifiers that are SENSITIVE."""
         return frozenset(one.key for one in self.attributes if one.sensitivity is Sensitivity.SENSITIVE)
+
+    @cached_property
+    def derived(self) -> dict[Hashable, Any]:
+        """What others worked out from it once and keep with it, by what they call that."""
+        return {}
 
     def definition(self, key: str) -> AttributeDefinition:
         """The definition of a key; one that nobody defined is an editable text of its own group "Other", shown under "all"."""

@@ -50,6 +50,7 @@ class ActivityOrigin(Enum):
 class TimelineKind(Enum):
     """What sort of item it is."""
 
+    __hash__ = object.__hash__  # see `profile.Channel`
     INTERACTION = "INTERACTION"
     MESSAGE = "MESSAGE"
     EXTERNAL = "EXTERNAL"
@@ -62,6 +63,7 @@ class TimelineKind(Enum):
 class Direction(Enum):
     """Who reached out."""
 
+    __hash__ = object.__hash__  # see `profile.Channel`
     INBOUND = "INBOUND"
     OUTBOUND = "OUTBOUND"
 
@@ -110,7 +112,7 @@ class _Item:
     @property
     def id(self) -> str:
         """The client's id."""
-        return item_id(self.profile_id, self.source.key, self.native_id)
+        return f"act_{self.profile_id.hex}.{self.source.key}.{self.native_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,11 @@ _NOUNS: Final = {
     Channel.X: "X conversation",
     Channel.WEB: "web form",
     Channel.CUSTOM: "conversation",
+}
+_TITLES: Final = {
+    (direction, channel): f"{direction.value.capitalize()} {_NOUNS.get(channel) or f'{channel.value.lower()} conversation'}"
+    for direction in Direction
+    for channel in Channel
 }
 _MESSAGES: Final = {
     Channel.SMS: "SMS",
@@ -230,7 +237,7 @@ class Interaction(_Item):
     @property
     def title(self) -> str:
         """One line for a list."""
-        return f"{self.direction.value.capitalize()} {_NOUNS.get(self.channel) or f'{self.channel.value.lower()} conversation'}"
+        return _TITLES[self.direction, self.channel]
 
     @property
     def icon(self) -> str:
@@ -327,7 +334,7 @@ class NoteItem:
     @property
     def id(self) -> str:
         """The client's id of the item (the note has its own)."""
-        return item_id(self.profile_id, self.source.key, self.native_id)
+        return f"act_{self.profile_id.hex}.{self.source.key}.{self.native_id}"
 
     @property
     def title(self) -> str:
@@ -366,7 +373,7 @@ class ChangeItem:
     @property
     def id(self) -> str:
         """The client's id of the item (the entry has its own)."""
-        return item_id(self.profile_id, self.source.key, self.native_id)
+        return f"act_{self.profile_id.hex}.{self.source.key}.{self.native_id}"
 
     @property
     def title(self) -> str:

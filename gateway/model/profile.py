@@ -43,6 +43,8 @@ class ProfileLifecycle(Enum):
 class Channel(Enum):
     """How a person and the company reach each other."""
 
+    __hash__ = object.__hash__  # a member is equal to itself alone: to hash its name, as Enum does, takes five times as long
+
     VOICE = "VOICE"
     SMS = "SMS"
     WHATSAPP = "WHATSAPP"

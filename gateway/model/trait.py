@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache, partial
@@ -17,7 +17,6 @@ from operator import attrgetter
 from typing import Any, Final, Protocol
 
 from gateway.model.actor import Actor, ActorKind
-from gateway.model.building import builder
 from gateway.model.source import Source
 
 __all__ = [
@@ -60,20 +59,6 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class TraitFact:
-    """What one source says of one trait of one profile: the merge's input."""
-
-    key: str
-    value: Any
-    kind: TraitKind
-    category: str | None
-    confidence: float | None
-    provenance: Provenance
-    sealed: bool = False
-    """The value is kept encrypted: `value` is None, though there is one."""
-
-
-@dataclass(frozen=True, slots=True)
 class TraitCandidate:
     """A value that lost, and which rule decided."""
 
@@ -90,16 +75,20 @@ class TraitCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """One trait of a profile after the merge."""
+    """One trait of a profile: what one source says of it and, after the merge, what is shown of it, with what lost as `conflicts`.
+
+    A fact that nobody contradicts goes through the merge as it is: most traits are never made twice.
+    """
 
     key: str
+    value: Any
     kind: TraitKind
     category: str | None
-    value: Any
     confidence: float | None
     provenance: Provenance
-    conflicts: tuple[TraitCandidate, ...] = ()
     sealed: bool = False
+    """The value is kept encrypted: `value` is None, though there is one."""
+    conflicts: tuple[TraitCandidate, ...] = ()
 
     @property
     def display_name(self) -> str:
@@ -112,7 +101,8 @@ class Trait:
         return display(self.value)
 
 
-_trait = builder(Trait)
+TraitFact = Trait
+"""What one source says of one trait of one profile: the merge's input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +136,7 @@ def merge_traits(facts: Iterable[TraitFact], now: datetime | None = None) -> lis
     facts = list(facts)
     if len({fact.key for fact in facts}) == len(facts):  # nobody contradicts anybody
         single = [fact for fact in facts if fact.provenance.expires_at is None or not _expired(fact, now)]
-        return [
-            _trait(fact.key, fact.kind, fact.category, fact.value, fact.confidence, fact.provenance, (), fact.sealed)
-            for fact in sorted(single, key=attrgetter("key"))
-        ]
+        return sorted(single, key=attrgetter("key"))
     ordered = sorted(facts, key=partial(_rank, now))
     groups = [list(group) for _, group in groupby(ordered, key=attrgetter("key"))]
     return [_merge(group, now) for group in groups if not _expired(group[0], now)]
@@ -203,7 +190,7 @@ def _merge(facts: list[TraitFact], now: datetime | None) -> Trait:
         for loser in facts[1:]
         if not _agree(winner, loser)
     )
-    return Trait(winner.key, winner.kind, winner.category, winner.value, winner.confidence, winner.provenance, conflicts, winner.sealed)
+    return replace(winner, conflicts=conflicts) if conflicts else winner
 
 
 def _agree(one: TraitFact, other: TraitFact) -> bool:

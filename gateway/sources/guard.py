@@ -16,8 +16,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import cache
 from math import inf
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -45,13 +46,44 @@ log = structlog.get_logger()
 
 
 class _Outer:
-    """A call under `guarded`, as the guard of the source that is called sees it."""
+    """The deadline of a call under `guarded`, which the guard of the source that is called may take over.
 
-    __slots__ = ("is_taken_over", "timeout")
+    What `asyncio.timeout` does, for a call that every screen makes several times: one timer, and nothing else when the answer is there in time.
+    """
 
-    def __init__(self) -> None:
-        self.timeout: asyncio.Timeout | None = None
+    __slots__ = ("_cancelling", "_loop", "_task", "_timer", "is_over", "is_taken_over")
+
+    def __init__(self, seconds: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "sources are asked in tasks"
+        self._task: asyncio.Task[Any] | None = task
+        self._cancelling = task.cancelling()
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(seconds, self._end)
+        self.is_over = False
         self.is_taken_over = False
+
+    def take_over(self, seconds: float) -> None:
+        """So many seconds from now instead; who took it over keeps the time."""
+        if self._task is not None:
+            self.is_taken_over = True
+            self._timer.cancel()
+            self._timer = self._loop.call_later(seconds, self._end)
+
+    def was_it(self) -> bool:
+        """Of a cancelled call: whether it was this deadline, and nobody else, who cancelled it."""
+        assert self._task is not None, "it has not ended"
+        return self.is_over and self._task.uncancel() <= self._cancelling
+
+    def end(self) -> None:
+        """The call has ended. Nothing refers to its task any more: what was begun meanwhile, a timer of a pool, may keep the context of this."""
+        self._timer.cancel()
+        self._task = None
+
+    def _end(self) -> None:
+        if self._task is not None:
+            self.is_over = True
+            self._task.cancel()
 
 
 _OUTER: ContextVar[_Outer | None] = ContextVar("outer", default=None)
@@ -64,17 +96,21 @@ async def guarded(source: str, kind: SourceKind, call: Awaitable[Sequence[T | So
     """
     started = time.perf_counter()
     state: SourceState | None = None  # unknown, when whoever asked went away
-    outer = _Outer()
+    outer = _Outer(DEADLINE)
     token = _OUTER.set(outer)
     try:
-        async with asyncio.timeout(DEADLINE) as outer.timeout:
-            answer = await call
+        answer = await call
         if len(answer) != count:
             log.error("source.wrong_length", source=source, kind=kind.value, wanted=count, got=len(answer))
             state = SourceState.ERROR
             return [SourceUnavailable(source)] * count
         state = _state(answer)
         return answer
+    except asyncio.CancelledError:
+        if not outer.was_it():
+            raise
+        state = SourceState.TIMEOUT
+        return [SourceTimeout(source)] * count
     except TimeoutError:
         state = SourceState.TIMEOUT
         return [SourceTimeout(source)] * count
@@ -89,14 +125,17 @@ async def guarded(source: str, kind: SourceKind, call: Awaitable[Sequence[T | So
         return [SourceUnavailable(source)] * count
     finally:
         _OUTER.reset(token)
-        # It refers to the task; and what was begun meanwhile, a timer of a pool, may keep this context, and `outer` with it.
-        outer.timeout = None
+        outer.end()
         if not outer.is_taken_over:
             _tell(source, kind, state, time.perf_counter() - started)
 
 
+_seconds = cache(SOURCE_SECONDS.labels)
+"""By source and kind; to look a metric's child up by its labels takes as long as to count."""
+
+
 def _tell(source: str, kind: SourceKind, state: SourceState | None, seconds: float) -> None:
-    SOURCE_SECONDS.labels(source, kind.value).observe(seconds)
+    _seconds(source, kind.value).observe(seconds)
     if state is not None:
         for watcher in tuple(WATCHERS):
             watcher(source, state, seconds)
@@ -104,7 +143,11 @@ def _tell(source: str, kind: SourceKind, state: SourceState | None, seconds: flo
 
 def _state(answer: Sequence[object]) -> SourceState:
     """OK when any key was answered, or none was asked."""
-    failed = next((one for one in answer if isinstance(one, SourceError)), None)
+    failed = None
+    for one in answer:
+        if isinstance(one, SourceError):
+            failed = one
+            break
     return SourceState.OK if failed is None or any(not isinstance(one, SourceError) for one in answer) else state_of(failed)
 
 
@@ -158,9 +201,8 @@ class Guard:
     def take_over(self) -> None:
         """Said by a source at the beginning of what `guarded` called: from here on this guard keeps the time and tells how it went."""
         outer = _OUTER.get()
-        if outer is not None and outer.timeout is not None:
-            outer.is_taken_over = True
-            outer.timeout.reschedule(asyncio.get_running_loop().time() + self.policy.deadline + _MARGIN)
+        if outer is not None:
+            outer.take_over(self.policy.deadline + _MARGIN)
 
     async def call(self, kind: SourceKind, ask: Callable[[], Awaitable[T]], *, idempotent: bool = True, until: float | None = None) -> T:
         """What `ask` answers, before the deadline; `until`: a moment of the clock at which it ends at the latest.
@@ -295,7 +337,7 @@ class Guard:
         if outcome in {"overloaded", "circuit_open"}:  # it was not asked: that took no time
             seconds = 0.0
         else:
-            SOURCE_SECONDS.labels(self.key, kind.value).observe(seconds)
+            _seconds(self.key, kind.value).observe(seconds)
         if state is None:
             return
         self.state, self.latency_ms = state, round(seconds * 1000, 1)

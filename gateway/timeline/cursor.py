@@ -30,10 +30,12 @@ def encode(sealer: Sealer, workspace: UUID, place: Place) -> str:
 
 def encoding(sealer: Sealer, workspace: UUID) -> Callable[[TimelineItem], str]:
     """A function from an item to its place as opaque text, for the many items of a page."""
-    seal = sealer.sealing(_purpose(workspace))
+    seal, pack, epoch = sealer.sealing(_purpose(workspace)), _MOMENT.pack, _EPOCH
 
-    def text(item: TimelineItem) -> str:
-        return seal(_payload(item.occurred_at, item.source.key, item.native_id))
+    def text(item: TimelineItem) -> str:  # `_payload` of its place, written out
+        since = item.occurred_at - epoch
+        moment = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        return seal(pack(moment) + f"{item.source.key}\0{item.native_id}".encode())
 
     return text
 

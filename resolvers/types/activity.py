@@ -8,12 +8,14 @@ from typing import Annotated, Any
 
 import strawberry
 
+from gateway.engine.context import OperationContext
 from gateway.model import activity as model
 from gateway.model import display
 from gateway.model.page import PageArgs
 from resolvers.batching import BatchInfo, Info, batched
 from resolvers.contact_view import shown_attributes
 from resolvers.conversations import escalated_from, interactions_of, transcripts
+from resolvers.direct import COLUMN
 from resolvers.types.change import Change
 from resolvers.types.enums import ActivityOrigin, Channel, Direction, Sentiment
 from resolvers.types.node import Node, PageInfo
@@ -158,6 +160,16 @@ class Detail:
     value: str | None = strawberry.field(description="The value as text; null where the activity has none.")
 
 
+def _titles(items: Sequence[model.ExternalActivity], context: OperationContext) -> list[str]:
+    types = context.configuration.external_types
+    return [display.title_of(item, types) for item in items] if types else [item.title for item in items]
+
+
+def _icons(items: Sequence[model.ExternalActivity], context: OperationContext) -> list[str]:
+    types = context.configuration.external_types
+    return [display.icon_of(item, types) for item in items] if types else [item.icon for item in items]
+
+
 @strawberry.type(description="Something that happened outside the contact centre: an order, a registration, a page view.")
 class ExternalActivity(TimelineItem):
     id: strawberry.ID = strawberry.field(description=_ID)
@@ -168,11 +180,11 @@ class ExternalActivity(TimelineItem):
     type: str = strawberry.field(description="The event's name, e.g. Order Completed.")
     properties: JSON = strawberry.field(description="What the sender said about it.")
 
-    @strawberry.field(description=_TITLE)  # type: ignore[misc]  # a value in the interface, a method here: to GraphQL it is the same
+    @strawberry.field(description=_TITLE, metadata={COLUMN: _titles})  # type: ignore[misc]  # a value in the interface, a method here: to GraphQL it is the same
     def title(self, info: Info) -> str:
         return display.title_of(self, info.context.configuration.external_types)  # type: ignore[arg-type]
 
-    @strawberry.field(description=_ICON)  # type: ignore[misc]
+    @strawberry.field(description=_ICON, metadata={COLUMN: _icons})  # type: ignore[misc]
     def icon(self, info: Info) -> str:
         return display.icon_of(self, info.context.configuration.external_types)  # type: ignore[arg-type]
 

@@ -117,4 +117,4 @@ def _traits(facts: CompanyFacts | None, info: BatchInfo) -> TraitAnswer:
 
 
 def _trait(key: str, value: Any, source: Source, at: datetime) -> Trait:
-    return Trait(key, TraitKind.PROFILE, known_trait(key)[2], value, None, Provenance(source, at))
+    return Trait(key, value, TraitKind.PROFILE, known_trait(key)[2], None, Provenance(source, at))

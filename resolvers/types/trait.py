@@ -119,15 +119,38 @@ class ShownTrait:
 _shown = builder(ShownTrait)
 
 
+class _Look:
+    """What a definition and a mask say of every value of a key."""
+
+    __slots__ = ("definition", "group", "is_plain", "name")
+
+    def __init__(self, definition: AttributeDefinition, group: str | None, mask: MaskState) -> None:
+        self.definition = definition
+        self.name = definition.name
+        self.group = group
+        sensitivity = definition.sensitivity
+        is_personal = sensitivity is Sensitivity.PERSONAL and mask is not MaskState.CLEAR
+        self.is_plain = sensitivity is not Sensitivity.SENSITIVE and not is_personal
+        """Whether a value that is not kept encrypted is shown as it is."""
+
+
+_MOST_LOOKS: Final = 4096
+"""Keys of one workspace that a view remembers: sources may send any."""
+
+
 class TraitView:
     """How traits look to one viewer: `view(trait)`."""
 
-    __slots__ = ("_configuration", "_mask")
+    __slots__ = ("_configuration", "_looks", "_mask")
 
     def __init__(self, configuration: Configuration, mask: MaskState) -> None:
         """`mask`: what the viewer sees of personal values (`auth.policy.mask_of`)."""
         self._configuration = configuration
         self._mask = mask
+        looks: dict[str, _Look] = configuration.derived.setdefault((TraitView, mask), {})
+        if len(looks) >= _MOST_LOOKS:
+            looks.clear()
+        self._looks = looks
 
     @classmethod
     def of(cls, context: OperationContext) -> TraitView:
@@ -136,14 +159,17 @@ class TraitView:
 
     def __call__(self, trait: model.Trait) -> ShownTrait:
         """The trait behind the viewer's mask."""
-        key, known = trait.key, self._configuration.by_key
-        definition = known.get(key) or self._configuration.definition(key)
-        value, display_value, _ = shown_value(definition, trait.value, self._mask, sealed=trait.sealed)
+        key, value = trait.key, trait.value
+        look = self._looks.get(key) or self._look(key)
+        if look.is_plain and not trait.sealed:
+            display_value = value if value.__class__ is str else look.definition.display(value)
+        else:
+            value, display_value, _ = shown_value(look.definition, value, self._mask, sealed=trait.sealed)
         return _shown(
             key,
-            definition.name,
+            look.name,
             trait.kind,
-            trait.category or (definition.group if key in known else None),
+            trait.category or look.group,
             value,
             display_value,
             trait.confidence,
@@ -155,6 +181,11 @@ class TraitView:
         """A value of the key that lost, behind the viewer's mask."""
         value, _, _ = shown_value(self._configuration.definition(key), candidate.value, self._mask, sealed=candidate.sealed)
         return ShownCandidate(value, candidate.provenance, candidate.lost_because)
+
+    def _look(self, key: str) -> _Look:
+        definition = self._configuration.definition(key)
+        found = self._looks[key] = _Look(definition, definition.group if key in self._configuration.by_key else None, self._mask)
+        return found
 
 
 def shown_value(definition: AttributeDefinition, value: Any, mask: MaskState, *, sealed: bool = False) -> tuple[Any, str | None, MaskState]:

@@ -34,6 +34,30 @@ from tests.faults.sockets import CREATE, SECONDS, WATCH, client_of, opened
 __all__: list[str] = []
 
 
+_KINDS = (Connection, Wire, Session, Seat, OperationContext, Loaders)
+
+
+def most(alive: list[Any]) -> int:
+    """How many there are of the kind of which there are most."""
+    return max(Counter(map(type, alive)).values(), default=0)
+
+
+def held_by(alive: list[Any]) -> list[str]:
+    """What holds each, and what holds that, by their types: who reads a failure needs no more to find it."""
+    told: list[str] = []
+    for thing in alive:
+        chain, held, seen = [type(thing).__name__], thing, {id(alive)}
+        for _ in range(6):
+            seen.add(id(held))
+            found = [one for one in gc.get_referrers(held) if id(one) not in seen and type(one).__name__ not in {"frame", "list_iterator"}]
+            if not found:
+                break
+            held = found[0]
+            chain.append(type(held).__name__ if not isinstance(held, dict) else f"dict {[str(key)[:20] for key in list(held)[:4]]}")
+        told.append(" < ".join(chain))
+    return told
+
+
 @dataclass
 class Inside:
     """A gateway in this process."""
@@ -139,6 +163,9 @@ class TestInside:
         """
         watched = await new_profile(inside)
         generator = random.Random(64)
+        before = {
+            id(thing): thing for thing in gc.get_objects() if type(thing) in _KINDS
+        }  # of gateways of other tests; held, so that ids stay theirs
 
         async def visit(number: int) -> None:
             client = await opened(inside.port)
@@ -151,19 +178,19 @@ class TestInside:
         for start in range(0, 1000, 20):
             await asyncio.gather(*(visit(start + number) for number in range(20)))
         await inside.quiet()
-        kinds = (Connection, Wire, Session, Seat, OperationContext, Loaders)
-        alive = Counter[str]()
+        alive: list[Any] = []
         with contextlib.suppress(TimeoutError):
             # What was read for several is kept half a second, and what the collector finds is closed by the loop.
             async with asyncio.timeout(5):
                 while True:
+                    alive.clear()
                     gc.collect()
-                    alive = Counter(type(thing).__name__ for thing in gc.get_objects() if type(thing) in kinds)
-                    if max(alive.values(), default=0) <= 1:
+                    alive = [thing for thing in gc.get_objects() if type(thing) in _KINDS and id(thing) not in before]
+                    if most(alive) <= 1:
                         break
                     await asyncio.sleep(0.05)
 
-        assert max(alive.values(), default=0) <= 1, alive  # the loop may hold the last of them
+        assert most(alive) <= 1, held_by(alive)  # the loop may hold the last of them
         async with client_of(inside.port, inside.tokens[0]) as client:  # and it still serves
             await client.subscribe("1", WATCH, variables={"id": watched})
             assert (await client.event("1"))["__typename"] == "StreamReady"

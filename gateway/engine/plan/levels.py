@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
+from operator import attrgetter
 from types import NoneType
 from typing import Any, Final
 
@@ -17,8 +18,8 @@ from graphql.execution import Executor
 from graphql.execution.values import get_argument_values
 from graphql.pyutils import Path, Undefined
 
-from gateway.engine.plan.tree import BATCH, CONVERT, NAMES, Child, FieldPlan, How, ObjectPlan, Plan
-from gateway.engine.plan.waiting import PLAIN, any_waits, collected, objects_in, settled, together, waited, waited_for, waits
+from gateway.engine.plan.tree import BATCH, CONVERT, NAMES, PLACELESS, Child, FieldPlan, How, ObjectPlan, Plan
+from gateway.engine.plan.waiting import PLAIN, any_failed, any_waits, collected, objects_in, settled, together, waited, waited_for, waits
 
 __all__ = ["Flat", "Frame", "Levels"]
 
@@ -106,7 +107,7 @@ class Levels:
     def _had(self, frame: Frame, place: int, field: FieldPlan, values: list[Any]) -> list[Awaitable[None]]:
         """Keep the values of a field, and go on below it."""
         frame.columns[place] = values
-        if any(issubclass(kind, Exception) for kind in set(map(type, values))):
+        if any_failed(values):
             self.is_odd = True
         return self._descend(frame, place, field)
 
@@ -117,7 +118,7 @@ class Levels:
             return [field.parent.name] * len(frame.objects)
         if field.how is How.ATTRIBUTE:
             assert field.attribute is not None
-            return waited([_read(one, field.attribute) for one in frame.objects])
+            return waited(_read_all(frame.objects, field.attribute))
         try:
             arguments = self._arguments(field)
         except Exception as error:  # noqa: BLE001  # told when the answer is made
@@ -131,9 +132,10 @@ class Levels:
 
     def _batch(self, frame: Frame, field: FieldPlan, arguments: dict[str, Any]) -> list[Any] | Awaitable[list[Any]]:
         try:
-            path = Path(frame.first, field.key, field.parent.name)
+            extensions = field.definition.extensions
+            path = Path(None if extensions.get(PLACELESS) else frame.first, field.key, field.parent.name)
             info = self._executor.build_resolve_info(field.definition, field.nodes, field.parent, path)
-            answers = field.definition.extensions[BATCH](frame.objects, info, arguments)
+            answers = extensions[BATCH](frame.objects, info, arguments)
             return self._batch_later(frame, field, answers) if waits(answers) else waited(_one_each(frame, field, answers))
         except Exception as error:  # noqa: BLE001  # of each of its parents
             return [error] * len(frame.objects)
@@ -231,6 +233,8 @@ class Levels:
                 return self._start(part)
         if not found:
             return []
+        if child.abstract is not None and (places := _by_class(child, found)) is not None:
+            return self._parts(frame, place, field, found, places)
         names = self._names(frame, place, field, child, found)
         if isinstance(names, list):
             return self._partition(frame, place, field, found, names)
@@ -247,6 +251,11 @@ class Levels:
                 places.setdefault(name, []).append(index)
             else:
                 self.is_odd = True
+        return self._parts(frame, place, field, found, places)
+
+    def _parts(self, frame: Frame, place: int, field: FieldPlan, found: list[Any], places: dict[str, list[int]]) -> list[Awaitable[None]]:
+        """A frame for the objects of each type, whose places are given, and what there is to wait for in them."""
+        assert field.child is not None
         waiting: list[Awaitable[None]] = []
         for name, own in places.items():
             part = Frame(field.child.by_type[name], [found[index] for index in own], _some(lambda: _paths_below(frame, place, field), own))
@@ -278,9 +287,26 @@ class Levels:
         return self._executor.build_resolve_info(field.definition, field.nodes, field.parent, Path(None, field.key, field.parent.name))
 
 
+def _by_class(child: Child, found: list[Any]) -> dict[str, list[int]] | None:
+    """The places of each type's objects where their classes say all there is to know; None: they do not."""
+    assert child.abstract is not None
+    table = child.abstract.extensions.get(NAMES)
+    if table is None or not child.is_unchecked:
+        return None
+    classes = list(map(type, found))
+    places: dict[str, list[int]] = {}
+    for one in set(classes):
+        name = table.get(one)
+        if name not in child.by_type:
+            return None
+        own = [index for index, other in enumerate(classes) if other is one]
+        places[name] = sorted(places[name] + own) if name in places else own
+    return places
+
+
 def _checked(child: Child, found: list[Any], names: list[Any], info: GraphQLResolveInfo[Any]) -> list[Any]:
     """The names, with something else for each object that its type says is none of its own."""
-    if all(plan.type.is_type_of is None for plan in child.by_type.values()):
+    if child.is_unchecked:
         return names
     checked: list[Any] = []
     for one, name in zip(found, names, strict=True):
@@ -306,6 +332,13 @@ def _one_each(frame: Frame, field: FieldPlan, answers: Sequence[Any]) -> list[An
     if len(found) != len(frame.objects):
         raise TypeError(f"{field.parent.name}.{field.node.name.value} answers {len(found)} of {len(frame.objects)} parents.")
     return found
+
+
+def _read_all(parents: Sequence[Any], attribute: str) -> list[Any]:
+    try:
+        return list(map(attrgetter(attribute), parents))
+    except Exception:  # noqa: BLE001  # of whom, is seen one by one; to read an attribute changes nothing
+        return [_read(one, attribute) for one in parents]
 
 
 def _read(parent: Any, attribute: str) -> Any:

@@ -41,6 +41,7 @@ __all__ = [
     "BATCH",
     "CONVERT",
     "NAMES",
+    "PLACELESS",
     "SAME",
     "AttributeOf",
     "Child",
@@ -63,6 +64,8 @@ NAMES: Final = "names"
 """Where an abstract type's extensions may hold a table from the classes of its objects to the names of their types, which says what its
 `resolve_type` says.
 """
+PLACELESS: Final = "placeless"
+"""Where a field's extensions may say that its batch function does not look at where in the response its parents stand."""
 SAME: Final = "same"
 """Where a scalar's extensions may say that every value is shown as it is."""
 _MOST_OBJECTS: Final = 2_000
@@ -169,6 +172,8 @@ class Child:
     abstract: GraphQLAbstractType | None
     by_type: dict[str, ObjectPlan]
     is_deep: bool = False
+    is_unchecked: bool = False
+    """Whether none of its types wants to look at an object before it is taken for its own."""
 
 
 @dataclass(slots=True, eq=False)
@@ -306,6 +311,7 @@ class _Maker:
             return None
         # Who an abstract type's objects are may be asked of code that waits, and so may whether an object is of its type.
         child.is_deep = any(one.is_active for plan in child.by_type.values() for one in plan.fields)
+        child.is_unchecked = all(plan.type.is_type_of is None for plan in child.by_type.values())
         return child
 
     def _selected(self, kind: GraphQLObjectType, details: list[FieldDetails]) -> ObjectPlan:

@@ -14,13 +14,15 @@ from typing import Any, Final, TypeGuard
 
 from graphql.pyutils import UndefinedType
 
-__all__ = ["PLAIN", "any_waits", "collected", "objects_in", "settled", "together", "waited", "waited_for", "waits"]
+__all__ = ["PLAIN", "any_failed", "any_waits", "collected", "objects_in", "settled", "together", "waited", "waited_for", "waits"]
 
 PLAIN: Final = (list, tuple)
 _WAITING: Final[dict[type, bool]] = {}
 """Whether what is of a class must be waited for: asked of thousands of values that are of few classes."""
 _OBJECTS: Final[dict[type, bool]] = {}
 """Whether what is of a class can only be an object: it has not failed, and need not be waited for."""
+_FAILED: Final[dict[type, bool]] = {}
+"""Whether what is of a class is an exception."""
 _MOST_CLASSES: Final = 10_000
 
 
@@ -61,6 +63,19 @@ def waits(value: Any) -> TypeGuard[Awaitable[Any]]:
             _WAITING.clear()
         known = _WAITING[kind] = hasattr(kind, "__await__")
     return known or (kind is GeneratorType and bool(value.gi_code.co_flags & CO_ITERABLE_COROUTINE))
+
+
+def any_failed(values: Sequence[Any]) -> bool:
+    """Whether any of many values, which are of few classes, is an exception."""
+    for kind in set(map(type, values)):
+        failed = _FAILED.get(kind)
+        if failed is None:
+            if len(_FAILED) >= _MOST_CLASSES:
+                _FAILED.clear()
+            failed = _FAILED[kind] = issubclass(kind, Exception)
+        if failed:
+            return True
+    return False
 
 
 def any_waits(values: Sequence[Any]) -> bool:
