@@ -61,7 +61,7 @@ def batched(
             context = info.context
             loader = context.batches.get(node)
             if loader is None:
-                path = info._raw_info.path.as_list()  # noqa: SLF001  # likewise
+                path = info._raw_info.path  # noqa: SLF001  # likewise
 
                 async def load(parents: list[Any]) -> Sequence[Any]:
                     FIELD.set(path)
@@ -93,7 +93,7 @@ def in_one_call(field: StrawberryField, schema: strawberry.Schema) -> Callable[.
 
     async def call(parents: Sequence[Any], info: GraphQLResolveInfo[OperationContext], arguments: dict[str, Any]) -> Sequence[Any]:
         context = info.context
-        FIELD.set(info.path.as_list())
+        FIELD.set(info.path)
         if waits or not context.wanted.reports:  # nobody will ask whether it was answered
             return cast("Sequence[Any]", await batch(list(parents), BatchInfo(context), **arguments))
         answered = asyncio.get_running_loop().create_future()

@@ -6,14 +6,14 @@ for all profiles at once, beside whatever else is asked of the profiles. Called 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import strawberry
 from graphql import GraphQLResolveInfo
 
 from gateway.engine.context import OperationContext
-from gateway.loaders.ledger import FIELD
+from gateway.loaders.ledger import FIELD, Place
 from gateway.loaders.wanted import NEEDS, Needs
 from gateway.model.precedence import OVERLAID, Overlay
 from gateway.model.profile import Profile, ProfileStatus
@@ -47,11 +47,11 @@ def overlaying(plain: Resolve, read: Read) -> Resolve:
         context = info.context
         if not context.loaders.overlays or profile.status is not ProfileStatus.ACTIVE:
             return plain(profile, info, **arguments)
-        return _read(context, profile, read, info.path.as_list())
+        return _read(context, profile, read, info.path)
 
     return resolve
 
 
-async def _read(context: OperationContext, profile: Profile, read: Read, path: Sequence[str | int]) -> Any:
+async def _read(context: OperationContext, profile: Profile, read: Read, path: Place) -> Any:
     FIELD.set(path)
     return read(await context.loaders.overlay.load(profile.profile_id), profile)

@@ -101,7 +101,7 @@ class Query(ContactQueries, AttributeQueries, InsightQueries, MergeQueries, Feed
 
 def _answering(info: Info) -> None:
     """Let whoever is asked on this field's behalf know where it stands in the response."""
-    FIELD.set(info._raw_info.path.as_list())  # noqa: SLF001  # the public Info gives a key of Strawberry's own
+    FIELD.set(info._raw_info.path)  # noqa: SLF001  # the public Info gives a key of Strawberry's own
 
 
 async def _granted_profile(context: OperationContext, by: ProfileRef) -> Any:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import partial
 from typing import Final
 
 from gateway.auth.policy import Action, may, require
@@ -38,6 +38,8 @@ __all__ = ["TimelineAsk", "retained_since", "timeline_filter_for", "timeline_pag
 
 _NATIVE: Final = "native"
 _DEFAULT_SIZE: Final = 20
+_CLOSED: Final = ((TimelineKind.NOTE, Action.READ_NOTES), (TimelineKind.CHANGE, Action.READ_CHANGES))
+"""Kinds that take a right of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,11 @@ async def timeline_filter_for(
     Raises:
         BadUserInput: see `inputs.timeline.timeline_filter`.
     """
-    asked = timeline_filter(given)
-    closed = ((TimelineKind.NOTE, Action.READ_NOTES), (TimelineKind.CHANGE, Action.READ_CHANGES))
-    return replace(
-        asked,
-        hidden=tuple(kind for kind, action in closed if not may(context.principal, action)),
-        external_types=await _layout_types(context, parents) if asked.is_usual and asked.shows_kind(TimelineKind.EXTERNAL) else None,
-        retained=_retained(context),
-    )
+    hidden = tuple([kind for kind, action in _CLOSED if not may(context.principal, action)])
+    asked = timeline_filter(given, hidden, _retained(context))
+    if not (asked.is_usual and asked.shows_kind(TimelineKind.EXTERNAL)):
+        return asked
+    return replace(asked, external_types=await _layout_types(context, parents))
 
 
 async def timeline_pages(context: OperationContext, parents: Sequence[Profile], ask: TimelineAsk) -> Sequence[object]:
@@ -160,13 +159,13 @@ def _page(
     since: datetime | None,
 ) -> TimelinePage:
     sealer, workspace = context.services.sealer, context.principal.workspace_id
-    start, end = (None if place is None else timeline_cursor.encode(sealer, workspace, place) for place in ends)
+    start, end = [None if place is None else timeline_cursor.encode(sealer, workspace, place) for place in ends]
     return TimelinePage(
         items,
         timeline_cursor.encoding(sealer, workspace),
         *flags,
         sources=reports,
-        stream_cursor=context.services.hub.cursors.encode(StreamKey(workspace, profile.profile_id), profile.position),
+        stream_cursor_of=partial(context.services.hub.cursors.encode, StreamKey(workspace, profile.profile_id), profile.position),
         retained_since=since,
         start=start,
         end=end,
@@ -188,14 +187,13 @@ def retained_since(context: OperationContext, kind: TimelineKind) -> datetime | 
 
 
 def _retained(context: OperationContext) -> tuple[tuple[TimelineKind, datetime], ...]:
-    retention = context.configuration.retention
-    return _kept(tuple(kept_months(retention, kind) for kind in TimelineKind), _this_hour())
-
-
-@lru_cache(maxsize=64)
-def _kept(months: tuple[int | None, ...], now: datetime) -> tuple[tuple[TimelineKind, datetime], ...]:
-    """Per kind (`months` has one element for each) the moment before which nothing is kept."""
-    return tuple((kind, months_before(now, one)) for kind, one in zip(TimelineKind, months, strict=True) if one is not None)
+    """Per kind the moment before which nothing is kept; worked out once an hour."""
+    configuration, now = context.configuration, _this_hour()
+    known: tuple[datetime, tuple[tuple[TimelineKind, datetime], ...]] | None = configuration.derived.get(_retained)
+    if known is None or known[0] != now:
+        months = [(kind, kept_months(configuration.retention, kind)) for kind in TimelineKind]
+        known = configuration.derived[_retained] = now, tuple((kind, months_before(now, one)) for kind, one in months if one is not None)
+    return known[1]
 
 
 def _this_hour() -> datetime:
@@ -204,6 +202,8 @@ def _this_hour() -> datetime:
 
 def _longest(chosen: model.TimelineFilter) -> datetime | None:
     """The moment before which nothing that the filter shows is kept; None: some of it is kept for ever, or it shows nothing."""
+    if not chosen.retained:
+        return None
     moments = [chosen.retained_since(kind) for kind in chosen.shown_kinds]
     known = [moment for moment in moments if moment is not None]
     return min(known) if known and len(known) == len(moments) else None

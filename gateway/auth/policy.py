@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -176,12 +177,17 @@ def may_edit_note(principal: Principal, note: Note) -> bool:
 
 def permissions(principal: Principal) -> ProfilePermissions:
     """What the principal may do with any profile it can see."""
+    return _permissions(principal.scopes)
+
+
+@lru_cache(maxsize=256)
+def _permissions(scopes: frozenset[str]) -> ProfilePermissions:
     return ProfilePermissions(
-        update=may(principal, Action.UPDATE_PROFILE),
-        merge=may(principal, Action.MERGE_PROFILES),
-        add_note=may(principal, Action.ADD_NOTE),
-        reveal_sensitive=may(principal, Action.REVEAL_SENSITIVE),
-        erase=may(principal, Action.ERASE_PROFILE),
+        update=_NEEDS[Action.UPDATE_PROFILE] in scopes,
+        merge=_NEEDS[Action.MERGE_PROFILES] in scopes,
+        add_note=_NEEDS[Action.ADD_NOTE] in scopes,
+        reveal_sensitive=_NEEDS[Action.REVEAL_SENSITIVE] in scopes,
+        erase=_NEEDS[Action.ERASE_PROFILE] in scopes,
     )
 
 

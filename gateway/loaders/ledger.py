@@ -9,17 +9,25 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.errors import SourceCircuitOpen, SourceError, SourceTimeout, SourceUnavailable
 from gateway.model.source import Source, SourceReport, SourceState, worst_of
 from gateway.sources.contract import Stale
 from gateway.sources.guard import state_of
 
-__all__ = ["FIELD", "SEARCH", "Failure", "Ledger", "in_our_words", "report_of"]
+__all__ = ["FIELD", "SEARCH", "Failure", "Ledger", "Place", "in_our_words", "report_of"]
 
-FIELD: ContextVar[Sequence[str | int] | None] = ContextVar("field", default=None)
-"""The path of the field that is being answered, for who is asked on its behalf."""
+
+class Place(Protocol):
+    """A place in the response, as the executor keeps it."""
+
+    def as_list(self) -> Sequence[str | int]:
+        """The keys and indices that lead there."""
+
+
+FIELD: ContextVar[Place | None] = ContextVar("field", default=None)
+"""Where the field stands that is being answered, for who is asked on its behalf."""
 
 SEARCH: Final = "search"
 """What reports about look-ups are entered under: they are about nobody yet."""
@@ -62,9 +70,13 @@ class Ledger:
         if about is not None:
             self._reports.setdefault(about, []).extend(told)
         for report in told:
+            if report.state is SourceState.OK:
+                continue
             error = _ERRORS.get(report.state)
             if error is not None and report.source.key not in self._failures:
-                self._failures[report.source.key] = Failure(report.source.key, error.code, report.message or "", FIELD.get())
+                place = FIELD.get()
+                path = None if place is None else place.as_list()
+                self._failures[report.source.key] = Failure(report.source.key, error.code, report.message or "", path)
 
     def of(self, about: Hashable) -> list[SourceReport]:
         """The worst report of each source about something, the highest priority first."""

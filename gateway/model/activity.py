@@ -6,7 +6,7 @@ suite holds both to it). The shapes of items are `gateway.model.item`'s and are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -91,14 +91,19 @@ class Place:
 class TimelinePage(Connection[TimelineItem]):
     """A page of one profile's timeline.
 
-    `stream_cursor`: the position of the profile's stream before it was read. `retained_since`: what is older was not kept; None: for ever.
+    `stream_cursor_of()`: the position of the profile's stream before it was read. `retained_since`: what is older was not kept; None: for ever.
     `start` and `end`: cursors of where the page begins and ends when that is not its first or last item.
     """
 
-    stream_cursor: str = ""
+    stream_cursor_of: Callable[[], str] = str
     retained_since: datetime | None = None
     start: str | None = None
     end: str | None = None
+
+    @property
+    def stream_cursor(self) -> str:
+        """That position, as text."""
+        return self.stream_cursor_of()
 
     @property
     def page_info(self) -> PageInfo:
@@ -126,6 +131,7 @@ _DONE_BY = frozenset({TimelineKind.INTERACTION, TimelineKind.NOTE, TimelineKind.
 """Kinds of which an agent is known: who took it, wrote it, did it."""
 _OWN = frozenset({TimelineKind.NOTE, TimelineKind.CHANGE})
 """Kinds that have neither a type nor an account."""
+_KINDS = tuple(TimelineKind)
 _USUAL = frozenset({TimelineKind.INTERACTION, TimelineKind.EXTERNAL})
 
 
@@ -178,7 +184,7 @@ class TimelineFilter:
     @property
     def shown_kinds(self) -> tuple[TimelineKind, ...]:
         """Every kind of which something could be shown."""
-        return tuple(filter(self.shows_kind, TimelineKind))
+        return tuple(filter(self.shows_kind, _KINDS))
 
     def retained_since(self, kind: TimelineKind) -> datetime | None:
         """The moment before which nothing of the kind is kept; None: for ever."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Generic, TypeVar
+from itertools import repeat
+from typing import Generic, NamedTuple, TypeVar
 
 from gateway.errors import BadUserInput
 from gateway.model.source import SourceReport
@@ -53,19 +53,16 @@ class PageInfo:
     end_cursor: str | None
 
 
-class Edge(Generic[T]):
-    """One item and where it stands; the cursor is made only when it is asked for."""
+class Edge(NamedTuple, Generic[T]):
+    """One item and where it stands; the cursor is made only when it is asked for. A tuple: a page makes one for each of its items."""
 
-    __slots__ = ("_cursor_of", "node")
-
-    def __init__(self, node: T, cursor_of: Callable[[T], str]) -> None:
-        self.node = node
-        self._cursor_of = cursor_of
+    node: T
+    cursor_of: Callable[[T], str]
 
     @property
     def cursor(self) -> str:
         """The item's sealed position."""
-        return self._cursor_of(self.node)
+        return self.cursor_of(self.node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ class Connection(Generic[T]):
     @property
     def edges(self) -> list[Edge[T]]:
         """The items with their cursors."""
-        return list(map(partial(Edge, cursor_of=self.cursor_of), self.nodes))
+        return list(map(Edge._make, zip(self.nodes, repeat(self.cursor_of))))  # one of them has no end
 
     @property
     def page_info(self) -> PageInfo:

@@ -13,6 +13,7 @@ from strawberry.utils.str_converters import to_camel_case
 from gateway.commands.validation import text_problem
 from gateway.errors import BadUserInput
 from gateway.model import activity as model
+from gateway.model.building import builder
 from resolvers.types.enums import ActivityOrigin, Channel, Direction, TimelineKind, TimelinePreset, TraitKind
 
 __all__ = ["LONGEST_SEARCH", "MOST_VALUES", "KeyValueInput", "TimelineFilter", "TraitFilter", "timeline_filter"]
@@ -66,20 +67,29 @@ class TimelineFilter:
     )
 
 
-def timeline_filter(given: TimelineFilter | None) -> model.TimelineFilter:
-    """What the client asked for; `resolvers.timeline.timeline_filter_for` adds what the viewer and the workspace decide.
+_filter = builder(model.TimelineFilter)
+
+
+def timeline_filter(
+    given: TimelineFilter | None,
+    hidden: tuple[model.TimelineKind, ...] = (),
+    retained: tuple[tuple[model.TimelineKind, datetime], ...] = (),
+) -> model.TimelineFilter:
+    """What the client asked for, with what the viewer (`hidden`) and the workspace (`retained`) decide; see `resolvers.timeline`.
 
     Raises:
         BadUserInput: a list is too long or holds what no text can be, an attribute is named twice, or the text to search for is none.
     """
     if given is None:
-        return model.TimelineFilter()
+        return model.TimelineFilter(hidden=hidden, retained=retained)
     for name in ("types", "accounts", "agent_ids", "queues"):
-        values = getattr(given, name) or ()
+        values = getattr(given, name)
+        if not values:
+            continue
         if len(values) > MOST_VALUES or not all(map(_storable, values)):
             message = f"At most {MOST_VALUES} values in one condition, none with a NUL character or half of a surrogate pair."
             raise BadUserInput(message, argument=f"filter.{to_camel_case(name)}")
-    return model.TimelineFilter(
+    return _filter(
         given.preset or TimelinePreset.DEFAULT,
         _tuple(given.kinds),
         _tuple(given.channels),
@@ -93,6 +103,8 @@ def timeline_filter(given: TimelineFilter | None) -> model.TimelineFilter:
         _tuple(given.queues),
         _attributes(given.attributes or ()),
         _search(given.search),
+        hidden=hidden,
+        retained=retained,
     )
 
 

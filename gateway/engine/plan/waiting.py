@@ -83,7 +83,11 @@ def any_waits(values: Sequence[Any]) -> bool:
     kinds = set(map(type, values))
     if GeneratorType in kinds:
         return any(map(waits, values))
-    return any(hasattr(kind, "__await__") if (known := _WAITING.get(kind)) is None else known for kind in kinds)
+    for kind in kinds:
+        known = _WAITING.get(kind)
+        if hasattr(kind, "__await__") if known is None else known:
+            return True
+    return False
 
 
 def waited(values: list[Any]) -> list[Any] | Awaitable[list[Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from graphql.pyutils import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -149,8 +150,8 @@ def test_each_source_is_told_once_and_at_its_worst() -> None:
 def test_the_first_field_that_misses_it_is_named() -> None:
     """A source that fails several times is one failure, at the first field that was being answered."""
     ledger = Ledger()
-    for path in (["profile", "traits"], ["profile", "notes"]):
-        token = FIELD.set(path)
+    for field in ("traits", "notes"):
+        token = FIELD.set(Path(Path(None, "profile", "Query"), field, "Profile"))
         ledger.enter([report_of(CRM, DOWN)], ANA)
         FIELD.reset(token)
 
