@@ -71,6 +71,11 @@ def read_manifests(paths: Iterable[Path]) -> tuple[Sequence[StoredDocument], Seq
                     found[name] = StoredDocument(name, text, str(file), operation)
             if wrong is not None:
                 problems.append(f"{where}: {wrong}.")
+    hashes = {digest_of(one.text): one for one in found.values()}
+    for name, one in found.items():
+        meant = hashes.get(name)
+        if meant is not None and meant.text != one.text:  # whoever sends that hash would be given the one or the other
+            problems.append(f"{one.file}: {name[:_SHOWN]}: the id is the hash of another document, {meant.id[:_SHOWN]} in {meant.file}.")
     return list(found.values()), problems
 
 

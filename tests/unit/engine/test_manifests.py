@@ -104,6 +104,14 @@ def test_the_same_id_with_another_text(tmp_path: Path) -> None:
     assert problem(doubled).startswith(f"{doubled}: a: stands there twice")
 
 
+def test_an_id_that_is_another_documents_hash(tmp_path: Path) -> None:
+    """An id that is the hash of another document is refused: whoever sends that hash would be given the one or the other."""
+    digest = sha256(WATCH.encode()).hexdigest()
+    path = written(tmp_path, "a.json", {digest: ME, "b": WATCH})
+
+    assert problem(path) == f"{path}: {digest}: the id is the hash of another document, b in {path}."
+
+
 WRONG: list[tuple[str, Any, str]] = [
     ("a.json", b"\xff\xfe{}", "not UTF-8"),
     ("a.graphql", b"\xff", "not UTF-8"),
