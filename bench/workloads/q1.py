@@ -19,13 +19,16 @@ from typing import Any
 
 import orjson
 from graphql import Executor, GraphQLField, GraphQLInterfaceType, GraphQLObjectType, GraphQLScalarType, parse, validate
+from strawberry.types.field import StrawberryField
 
 from bench.harness import Bar, Case, Options, Workload
 from bench.peers.python.screen_types import ExternalActivity, Interaction, Query, make_schema, person
 from bench.screen.data import DOCUMENT, EXPECTED_LEAVES, leaves, screen
 from bench.servers import PLACE, node, people
 from gateway.engine.plan.execution import Plans, execute
-from gateway.engine.plan.tree import NAMES, SAME
+from gateway.engine.plan.tree import BATCH, NAMES, SAME
+from gateway.engine.starting import Executors
+from resolvers.direct import directly
 
 __all__ = ["WORKLOAD"]
 
@@ -39,7 +42,7 @@ def prepared() -> Any:
     made = make_schema()
     schema = made._schema  # noqa: SLF001  # Strawberry keeps the core schema to itself
     for name in ("traits", "notes", "timeline"):
-        schema.type_map["Profile"].fields[name].extensions["batch"] = _batch(name)
+        schema.type_map["Profile"].fields[name].extensions[BATCH] = _batch(name)
     names = {ExternalActivity: "ExternalActivity", Interaction: "Interaction"}
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLInterfaceType):
@@ -47,6 +50,10 @@ def prepared() -> Any:
             kind.extensions[NAMES] = names
         elif isinstance(kind, GraphQLObjectType):
             kind.is_type_of = None
+            for field in kind.fields.values():
+                made_from = field.extensions.get("strawberry-definition")
+                if BATCH not in field.extensions and isinstance(made_from, StrawberryField):
+                    field.resolve = directly(made_from, made) or field.resolve
         elif isinstance(kind, GraphQLScalarType) and kind.name in SHOWN_AS_THEY_ARE:
             kind.extensions[SAME] = True
     return schema
@@ -68,11 +75,12 @@ def attribute(field: GraphQLField, _name: str) -> str | None:
 def ours() -> Callable[[str], Awaitable[bytes]]:
     """The compiled executor, once per call with its variables, as the engine runs it."""
     schema, plans = prepared(), Plans(attribute, at_once=True)
+    executors = Executors(schema, hide_suggestions=False)
     document = parse(DOCUMENT)
     assert validate(schema, document) == []
 
     async def once(key: str) -> bytes:
-        executor = Executor.build(schema, document, None, None, {"id": key})
+        executor = executors.build(document, None, {"id": key}, root=None, context=None)
         assert isinstance(executor, Executor), executor
         result = execute(executor, plans)
         if isawaitable(result):

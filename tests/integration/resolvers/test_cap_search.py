@@ -321,5 +321,6 @@ async def test_cursors_belong_to_their_search_and_workspace(graph: Graph) -> Non
         await graph.profile(f"Ana {n}")
     cursor = (await graph.data(SEARCH, {"text": "ana", "first": 1}))["pageInfo"]["endCursor"]
 
-    for principal, given in ((graph.stranger, cursor), (graph.agent, cursor[:9] + ("A" if cursor[9] != "A" else "B") + cursor[10:]), (graph.agent, "x")):
+    forged = cursor[:9] + ("A" if cursor[9] != "A" else "B") + cursor[10:]
+    for principal, given in ((graph.stranger, cursor), (graph.agent, forged), (graph.agent, "x")):
         assert (await graph.error(SEARCH, {"text": "ana", "after": given}, principal))["extensions"]["code"] == "CURSOR_INVALID"
