@@ -1,8 +1,8 @@
 """One way of batching for the whole gateway: the keys that are asked for in one turn of the event loop are asked for together.
 
-Owns chunking, errors per key and what happens to failed keys. What it promises is what `strawberry.dataloader` promises (the fields of the reference
-executor use that one; PyPI's `dataloader` is an unrelated package), at a third of its time for each batch: a screen makes a handful, each for a whole
-level. A loader lives for one operation and, in a subscription, for one event: it never answers from before. Called by `loaders.bundle`.
+Owns chunking, errors per key and what happens to failed keys. The pattern is `strawberry.dataloader`'s, which the fields of the reference executor use
+(PyPI's `dataloader` is an unrelated package); why this is another is told in decision 16. A loader lives for one operation and, in a subscription,
+for one event: it never answers from before. Called by `loaders.bundle`.
 """
 
 from __future__ import annotations
