@@ -122,11 +122,12 @@ _shown = builder(ShownTrait)
 class _Look:
     """What a definition and a mask say of every value of a key."""
 
-    __slots__ = ("definition", "group", "is_plain", "name")
+    __slots__ = ("definition", "display", "group", "is_plain", "name")
 
     def __init__(self, definition: AttributeDefinition, group: str | None, mask: MaskState) -> None:
         self.definition = definition
         self.name = definition.name
+        self.display = definition.display if definition.type is AttributeType.MONEY else model.display
         self.group = group
         sensitivity = definition.sensitivity
         is_personal = sensitivity is Sensitivity.PERSONAL and mask is not MaskState.CLEAR
@@ -162,7 +163,7 @@ class TraitView:
         key, value = trait.key, trait.value
         look = self._looks.get(key) or self._look(key)
         if look.is_plain and not trait.sealed:
-            display_value = value if value.__class__ is str else look.definition.display(value)
+            display_value = value if value.__class__ is str else look.display(value)
         else:
             value, display_value, _ = shown_value(look.definition, value, self._mask, sealed=trait.sealed)
         return _shown(
