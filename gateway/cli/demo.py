@@ -201,7 +201,8 @@ def _welcome(settings: Settings, base_url: str, write_key: str, *, simulated: bo
     ):
         console.print(f"[bold]{label:<14}[/]{address}")
     console.print("\n[bold]Credentials[/] for the workspace demo (tokens live 12 hours, the key 7 days)")
-    for label, secret in (("agent", agent), ("supervisor", token(Role.SUPERVISOR, AGENTS[-1])), ("write key", write_key)):
+    supervisor, admin = (token(role, AGENTS[-1]) for role in (Role.SUPERVISOR, Role.ADMIN))  # privacy requests take an administrator
+    for label, secret in (("agent", agent), ("supervisor", supervisor), ("admin", admin), ("write key", write_key)):
         console.print(f"[bold]{label:<14}[/]", end="")
         console.print(secret, markup=False)
     console.print("\n[bold]Ask for a customer[/]")

@@ -30,9 +30,11 @@ _SSN: Final = "078-05-1120"
 _ERRORS: Final = "userErrors { code message path }"
 _OPEN: Final = f"mutation($input: OpenContactInput!) {{ openContact(input: $input) {{ contact {{ id }} {_ERRORS} }} }}"
 _UPDATE: Final = f"mutation($input: UpdateContactInput!) {{ updateContact(input: $input) {{ contact {{ id state }} {_ERRORS} }} }}"
-_LOOK: Final = "query($id: ID!) { contact(id: $id) { match candidates { profile { id } } } }"
+_LOOK: Final = "query($id: ID!) { contact(id: $id) { match profile { id } candidates { profile { id } } } }"
 _ASSOCIATE: Final = f"""mutation($contact: ID!, $profile: ID!) {{
   associateContact(contactId: $contact, profileId: $profile, verifiedKeys: ["account_id"]) {{ {_ERRORS} }} }}"""
+_UNLINK: Final = f"""mutation($contact: ID!, $reason: String) {{
+  unlinkContact(contactId: $contact, reason: $reason) {{ {_ERRORS} }} }}"""
 _FIND: Final = """query($user: String!) { profile(by: {identifier: {type: "user_id", value: $user}}) { id } }"""
 _CONSENT: Final = (
     f"""mutation($id: ID!) {{ setConsent(profileId: $id, purpose: "marketing", channel: VOICE, status: DENIED) {{ {_ERRORS} }} }}"""
@@ -42,14 +44,17 @@ _IDENTIFY: Final = f"""mutation($id: ID!, $ssn: String!) {{
 _FAMILY: Final = f"""mutation($input: CreateProfileInput!) {{ createProfile(input: $input) {{ {_ERRORS} }} }}"""
 _PIN: Final = f"mutation($keys: [String!]!) {{ setVisibleAttributes(keys: $keys) {{ {_ERRORS} }} }}"
 
+_BORROWED_PHONE: Final = "+447700900102"
+"""Whose number it is lends the phone to a friend."""
 _SCENES: Final[tuple[Mapping[str, Any], ...]] = (
     {"channel": "CHAT", "address": KNOWN_EMAIL, "queue": "Orders"},
     {"channel": "VOICE", "address": KNOWN_PHONE, "queue": "Orders"},
     {"channel": "CHAT", "address": FAMILY_EMAIL, "queue": "Product advice", "handoffContext": {"bot": "Asked for the size of a tent."}},
     {"channel": "VOICE", "address": "+12025550199", "queue": "Orders", "displayName": "Unknown caller"},
     {"channel": "EMAIL", "address": "chiara.rossi@example.com", "queue": "Billing"},
+    {"channel": "VOICE", "address": _BORROWED_PHONE, "queue": "Billing", "displayName": "A friend of Ben's"},
 )
-"""An address one person has, a number that she has twice, an address two people share, a number nobody has, a known mailbox."""
+"""An address one person has, a number that she has twice, an address two people share, a number nobody has, a known mailbox, a borrowed phone."""
 
 
 class Rehearsal:
@@ -116,13 +121,26 @@ class Rehearsal:
             if self._stop.wait(self._step) or contact is None:
                 return
             if changes["state"] == "WRAP_UP":
-                self._choose(contact, rng)
+                self._choose(contact, scene["address"], rng)
+            if changes["state"] == "CLOSED" and scene["address"] == FAMILY_EMAIL:
+                self._correct(contact)
             self._caller.ask(routing, _UPDATE, input={"id": contact, **changes})
         self._stop.wait(self._step)
 
-    def _choose(self, contact: str, rng: Random) -> None:
-        """Where several people may be meant, the agent has found out which."""
-        shown = self._caller.ask(self._tokens["agent"], _LOOK, id=contact)
+    def _choose(self, contact: str, address: str, rng: Random) -> None:
+        """Where several people may be meant, the agent has found out which; a borrowed phone says nothing of its caller."""
+        agent = self._tokens["agent"]
+        shown = self._caller.ask(agent, _LOOK, id=contact)
         if shown.get("match") == "MULTIPLE" and shown["candidates"]:
-            profile = rng.choice(shown["candidates"])["profile"]["id"]
-            self._caller.ask(self._tokens["agent"], _ASSOCIATE, contact=contact, profile=profile)
+            self._caller.ask(agent, _ASSOCIATE, contact=contact, profile=rng.choice(shown["candidates"])["profile"]["id"])
+        elif shown.get("match") == "ONE" and address == _BORROWED_PHONE:
+            self._caller.ask(agent, _UNLINK, contact=contact, reason="Called from a friend's phone.")
+
+    def _correct(self, contact: str) -> None:
+        """It was the other one of the family."""
+        agent = self._tokens["agent"]
+        shown = self._caller.ask(agent, _LOOK, id=contact)
+        chosen = (shown.get("profile") or {}).get("id")
+        others = [one["profile"]["id"] for one in shown.get("candidates") or () if one["profile"]["id"] != chosen]
+        if chosen is not None and others:
+            self._caller.ask(agent, _ASSOCIATE, contact=contact, profile=others[0])

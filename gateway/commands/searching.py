@@ -84,8 +84,8 @@ async def search(unit: Unit, draft: Draft, rules: Rules, elsewhere: Owners = Map
 
 
 async def inherit(unit: Unit, draft: Draft, parent: Contact) -> None:
-    """An escalated contact is from whom the one before it was from, unless an agent said that one was not."""
-    if parent.match is MatchState.SUPPRESSED or parent.profile_id is None:
+    """An escalated contact is from whom the one before it was from: nobody when an agent unlinked that one and chose nobody since."""
+    if parent.profile_id is None:
         return
     profile = await living_profile(unit, parent.profile_id)
     if profile is not None:

@@ -303,6 +303,18 @@ async def test_cap_024_an_unlinked_parent_bequeaths_nothing(calls: Calls) -> Non
     assert (call["parent"], call["profile"], call["match"]) == ({"id": chat["id"]}, None, "NONE")
 
 
+async def test_cap_024_whom_an_agent_chose_after_unlinking_is_inherited(calls: Calls) -> None:
+    """An agent unlinked the wrong person and chose the right one: the escalation is from the right one."""
+    await calls.caller("Ana", PHONE)
+    bob = await calls.caller("Bob")
+    chat = await calls.rings(channel="CHAT", address=PHONE)
+    await calls.unlinked(chat["id"])
+    await calls.associated(chat["id"], bob)
+    call = await calls.rings(parentId=chat["id"])
+
+    assert (call["profile"]["id"], call["association"]["automatic"]) == (bob, True)
+
+
 async def test_the_same_contact_twice(calls: Calls) -> None:
     """Opened again by its external id, a contact answers as it is: nothing of it changes, and nothing is logged."""
     ana = await calls.caller("Ana", PHONE)
