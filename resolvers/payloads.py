@@ -181,7 +181,7 @@ async def note_result(context: OperationContext, command: Awaitable[Receipt]) ->
 async def preferences_result(context: OperationContext, command: Awaitable[Receipt]) -> PreferencesResult:
     """The viewer as the command left it."""
     done = await attempt(context, command)
-    return PreferencesResult(ViewerValue.of(context.principal), ()) if isinstance(done, Receipt) else PreferencesResult(None, done)
+    return PreferencesResult(ViewerValue(context.principal), ()) if isinstance(done, Receipt) else PreferencesResult(None, done)
 
 
 async def layout_result(context: OperationContext, name: str, command: Awaitable[Receipt]) -> LayoutResult:

@@ -53,7 +53,7 @@ class Query(ContactQueries, AttributeQueries, InsightQueries, MergeQueries, Feed
 
     @strawberry.field(graphql_type=Viewer, description="Who is asking.")
     def viewer(self, info: Info) -> ViewerValue:
-        return ViewerValue.of(info.context.principal)
+        return ViewerValue(info.context.principal)
 
     @strawberry.field(graphql_type=Profile | None, description="One profile; null when there is none, or it is not yours to see.")
     async def profile(self, info: Info, by: Annotated[ProfileRef, strawberry.argument(description="Which one.")]) -> Any:

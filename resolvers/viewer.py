@@ -22,13 +22,17 @@ _OPEN = frozenset(ContactState) - {ContactState.CLOSED}
 class ViewerValue:
     """Who is asking and what the credentials allow."""
 
-    actor: Actor
-    scopes: list[str]
+    principal: Principal
 
-    @classmethod
-    def of(cls, principal: Principal) -> ViewerValue:
-        """The viewer that a principal is."""
-        return cls(principal.actor, sorted(principal.scopes))
+    @property
+    def actor(self) -> Actor:
+        """As it shows in what it writes."""
+        return self.principal.actor
+
+    @property
+    def scopes(self) -> list[str]:
+        """What the credentials allow, sorted."""
+        return sorted(self.principal.scopes)
 
 
 async def desk_contacts(context: OperationContext, states: Sequence[ContactState] | None) -> Sequence[Contact]:

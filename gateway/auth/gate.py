@@ -57,7 +57,8 @@ class Gate:
         if (
             recent is not None
             and not (recent.expires_at is not None and self._verifier.has_ended(recent.expires_at))
-            and recent.workspace_id == await self._workspaces.by_key(recent.workspace_key)
+            and recent.workspace_id
+            == (self._workspaces.remembered(recent.workspace_key) or await self._workspaces.by_key(recent.workspace_key))
         ):
             return self._current(recent)
         match = _BEARER.fullmatch(authorization)

@@ -21,6 +21,8 @@ __all__ = ["Principal", "Role"]
 class Role(Enum):
     """What kind of client holds the credential; the value is the `role` claim of a token."""
 
+    __hash__ = object.__hash__  # each is there once; an enumeration's own is a call of Python, some of them per request
+
     AGENT = "agent"
     SUPERVISOR = "supervisor"
     ADMIN = "admin"

@@ -24,7 +24,6 @@ _BURST = 3
 """Seconds' worth of operations that may come at once."""
 _MOST_BUCKETS = 10_000
 """Above that, full buckets (they say nothing) are thrown away, at most once per second."""
-_MACHINES = frozenset({Role.PARTNER, Role.SERVICE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +61,27 @@ class _Buckets:
         """Take so much, or all there ever is of what is more than that."""
         if self.rate <= 0:
             return
-        now = self._clock()
-        left = self.left(principal, now)
-        much = min(much, self.capacity)
+        now, capacity = self._clock(), self.capacity
+        key = principal.workspace_id, principal.subject
+        found = self._left.get(key)
+        left = capacity if found is None else self._filled(found, now)
+        much = min(much, capacity)
         if left < much:
             raise RateLimited(retryAfterMs=math.ceil(1000 * (much - left) / self.rate))
-        self._left[principal.workspace_id, principal.subject] = left - much, now
+        self._left[key] = left - much, now
         if len(self._left) > _MOST_BUCKETS and now >= self._swept_at + 1:
             self._sweep(now)
 
-    def left(self, principal: Principal, now: float | None = None) -> float:
+    def left(self, principal: Principal) -> float:
         """What there is."""
-        now = self._clock() if now is None else now
-        left, at = self._left.get((principal.workspace_id, principal.subject), (self.capacity, now))
-        return min(self.capacity, left + max(0.0, now - at) * self.rate)
+        found = self._left.get((principal.workspace_id, principal.subject))
+        return self.capacity if found is None else self._filled(found, self._clock())
+
+    def _filled(self, found: tuple[float, float], now: float) -> float:
+        left, at = found
+        if now > at:
+            left += (now - at) * self.rate
+        return min(self.capacity, left)
 
     def _sweep(self, now: float) -> None:
         self._swept_at = now
@@ -146,4 +152,5 @@ class RateLimiter:
         return RateLimit(math.floor(buckets.capacity), math.floor(left), cost, datetime.now(UTC) + timedelta(seconds=missing))
 
     def _of(self, principal: Principal) -> tuple[_Buckets, _Buckets]:
-        return self._machines if principal.role in _MACHINES else self._people
+        role = principal.role
+        return self._machines if role is Role.PARTNER or role is Role.SERVICE else self._people

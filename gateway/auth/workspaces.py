@@ -33,13 +33,17 @@ class Workspaces:
         self._known = ExpiringMap[str, UUID](_REMEMBERED, _KNOWN_SECONDS, clock)
         self._unknown = ExpiringMap[str, bool](_REMEMBERED, _UNKNOWN_SECONDS, clock)
 
+    def remembered(self, key: str) -> UUID | None:
+        """The id of a workspace that was looked up in the last minute."""
+        return self._known.get(key)
+
     async def by_key(self, key: str) -> UUID:
         """The id of a workspace.
 
         Raises:
             Unauthenticated: there is none of this key: a credential for it is worth nothing here.
         """
-        remembered = self._known.get(key)
+        remembered = self.remembered(key)
         if remembered is not None:
             return remembered
         if not self._unknown.get(key) and _KEY.fullmatch(key):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cache, partial
@@ -124,7 +124,11 @@ class Engine:
         own = context.fork_for(prepared.wanted)
         own.cost = prepared.cost
         executor = self._executor(prepared, own, None)
-        result = ExecutionResult(None, executor) if isinstance(executor, list) else await self._run(executor, prepared)
+        if isinstance(executor, list):
+            result = ExecutionResult(None, executor)
+        else:
+            running = self._begun(executor, prepared)
+            result = running if isinstance(running, ExecutionResult) else await running
         response = _response(result, own)
         _seconds(prepared.operation_type).observe(time.perf_counter() - started)
         _operations(prepared.operation_type, "errors" if "errors" in response else "ok").inc()
@@ -162,13 +166,14 @@ class Engine:
         """The response to one event of a subscription."""
         executor = self._executor(prepared, own, event)
         assert not isinstance(executor, list), "the same variables were fine when it began"
-        return _response(await self._run(executor, prepared), own)
+        running = self._begun(executor, prepared)
+        return _response(running if isinstance(running, ExecutionResult) else await running, own)
 
-    async def _run(self, executor: Executor[Any], prepared: Prepared) -> ExecutionResult:
+    def _begun(self, executor: Executor[Any], prepared: Prepared) -> ExecutionResult | Awaitable[ExecutionResult]:
         """The result of an operation, or of one event of it. One event's root fields run side by side, like a query's."""
         plans = self._trusted_plans if self._trusted and id(prepared.document) in self._trusted else self._plans
         result = executor.execute_operation() if plans is None else run_planned(executor, plans)
-        return cast("ExecutionResult", await result if isawaitable(result) else result)
+        return cast("ExecutionResult | Awaitable[ExecutionResult]", result)
 
     async def _source(self, prepared: Prepared, context: OperationContext) -> AsyncGenerator[Any] | list[GraphQLError]:
         """The events of a subscription as its resolver makes them, or why there are none."""

@@ -20,7 +20,6 @@ CODES: Final = ("LIMIT_TOKENS", "LIMIT_DEPTH", "LIMIT_FIELDS", "LIMIT_ALIASES", 
 WARNABLE: Final = frozenset(CODES) - {"LIMIT_TOKENS"}
 """Those that an operator may have told and not enforced. What is not read to its end cannot be measured."""
 
-_MACHINES: Final = frozenset({Role.PARTNER, Role.SERVICE})
 _SAID: Final = {
     "LIMIT_DEPTH": "The document nests {found} levels of fields; {limit} are answered.",
     "LIMIT_FIELDS": "The document asks for too many {what}: {found} with its fragments written out; {limit} are answered.",
@@ -73,7 +72,8 @@ class DocumentLimits:
 
     def cost_for(self, principal: Principal) -> int:
         """The most that one operation of this principal may cost."""
-        return self.partner_cost if principal.role in _MACHINES else self.cost
+        role = principal.role
+        return self.partner_cost if role is Role.PARTNER or role is Role.SERVICE else self.cost
 
 
 def over(code: str, limit: int, found: int, **more: str) -> LimitExceeded:

@@ -54,7 +54,7 @@ class _Part:
 class Selection:
     """One operation of a document."""
 
-    __slots__ = ("_always", "_defaults", "_fragments", "_part")
+    __slots__ = ("_defaults", "_fragments", "_part", "always")
 
     def __init__(self, operation: OperationDefinitionNode, part: _Part, fragments: Mapping[str, _Part]) -> None:
         self._part = part
@@ -64,11 +64,12 @@ class Selection:
             for one in operation.variable_definitions or ()
             if one.default_value is not None
         }
-        self._always: Wanted | None = None if any(one.varies for one in (part, *fragments.values())) else self._added_up({})
+        self.always: Wanted | None = None if any(one.varies for one in (part, *fragments.values())) else self._added_up({})
+        """What it shows whatever its variables are; None: that depends."""
 
     def wanted(self, variables: Mapping[str, Any] | None) -> Wanted:
         """What it shows with these variables, as the client sent them."""
-        return self._added_up({**self._defaults, **(variables or {})}) if self._always is None else self._always
+        return self._added_up({**self._defaults, **(variables or {})}) if self.always is None else self.always
 
     def _added_up(self, variables: Mapping[str, Any]) -> Wanted:
         fields: set[str] = set()

@@ -7,9 +7,10 @@ that touches Strawberry's execution context (its base class is not a public name
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 from typing import Any, Final
 
 from graphql import (
@@ -23,7 +24,10 @@ from graphql import (
 )
 from graphql.execution import Executor
 from graphql.execution.collect_fields import FragmentDetails
-from graphql.execution.values import get_variable_values
+from graphql.execution.executor import CollectedErrors
+from graphql.execution.values import VariableValues, get_variable_values
+from graphql.pyutils import RefMap
+from graphql.type import GraphQLResolveInfoHelpers
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from gateway.engine.plan.execution import MOST_GUARDS, Compiled, Plans, guards
@@ -35,15 +39,62 @@ _MOST_ERRORS: Final = 50
 
 _Execution = StrawberryGraphQLCoreExecutionContext
 
+_FRESH: Final[Mapping[str, Callable[[], Any]]] = MappingProxyType(
+    {
+        "collected_errors": CollectedErrors,
+        "pending_incremental_futures": set,
+        "background_futures": set,
+        "_relevant_sub_fields": dict,
+        "_stream_usages": RefMap,
+        "groups": list,
+        "tasks": list,
+        "streams": list,
+        "_initial_execution_plans": RefMap,
+        "_deferred_execution_plans": RefMap,
+    }
+)
+"""What an executor collects while it runs; a plan needs none of it."""
+_OWN: Final = frozenset({*_FRESH, "root_value", "context_value", "variable_values", "async_helpers"})
+
+
+class _Again(_Execution):
+    """An executor of an operation that was seen before: as its first one, except for what each execution has of its own."""
+
+    def __init__(self, shared: Mapping[str, Any], root: object, context: object, values: VariableValues) -> None:
+        self.__dict__.update(shared)
+        self.root_value = root
+        self.context_value = context
+        self.variable_values = values
+
+    def __getattr__(self, name: str) -> Any:
+        """What is collected, from the moment somebody asks for it."""
+        make = _FRESH.get(name)
+        if make is None:
+            raise AttributeError(name)
+        made = self.__dict__[name] = make()
+        return made
+
+    def __copy__(self) -> _Again:
+        """Copies share what is collected, but for what they replace."""
+        for name in _FRESH:
+            getattr(self, name)
+        copied = object.__new__(_Again)
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    @property
+    def async_helpers(self) -> GraphQLResolveInfoHelpers:  # type: ignore[override]
+        """For resolvers; not kept: it would keep its executor, until the collector comes."""
+        return GraphQLResolveInfoHelpers(gather=self.gather_async_work, track=self.track_async_work)
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """An operation of a document that somebody keeps; it is forgotten together with the document."""
+    """An operation of a document that somebody keeps; it is forgotten together with the document. `shared`: of its executors."""
 
     document: weakref.ref[DocumentNode]
     operation: OperationDefinitionNode
-    definitions: dict[str, FragmentDefinitionNode]
-    fragments: dict[str, FragmentDetails]
+    shared: Mapping[str, Any]
 
 
 class Executors:
@@ -61,28 +112,13 @@ class Executors:
         known = self._known.get((id(document), operation_name))
         if known is None or known.document() is not document:
             return self._first(document, operation_name, variables, root, context)
+        definitions = known.operation.variable_definitions
+        if not definitions:
+            return _Again(known.shared, root, context, VariableValues({}, {}))
         values = get_variable_values(
-            self._schema,
-            known.operation.variable_definitions or (),
-            variables or {},
-            max_errors=_MOST_ERRORS,
-            hide_suggestions=self._hide_suggestions,
+            self._schema, definitions, variables or {}, max_errors=_MOST_ERRORS, hide_suggestions=self._hide_suggestions
         )
-        if isinstance(values, list):
-            return values
-        return _Execution(
-            self._schema,
-            known.definitions,
-            known.fragments,
-            root,
-            context,
-            known.operation,
-            values,
-            default_field_resolver,
-            default_type_resolver,
-            default_field_resolver,
-            hide_suggestions=self._hide_suggestions,
-        )
+        return values if isinstance(values, list) else _Again(known.shared, root, context, values)
 
     def _first(
         self, document: DocumentNode, operation_name: str | None, variables: dict[str, Any] | None, root: object, context: object
@@ -104,7 +140,8 @@ class Executors:
                 if kept is not None and kept.document is gone:
                     del known[key]
 
-            known[key] = _Known(weakref.ref(document, forget), built.operation, built.fragment_definitions, built.fragments)
+            shared = {name: value for name, value in vars(built).items() if name not in _OWN}
+            known[key] = _Known(weakref.ref(document, forget), built.operation, shared)
         return built
 
 

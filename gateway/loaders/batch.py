@@ -1,6 +1,6 @@
 """One way of batching for the whole gateway: the keys that are asked for in one turn of the event loop are asked for together.
 
-Owns chunking, errors per key and what happens to failed keys. The pattern is `strawberry.dataloader`'s, which the fields of the reference executor use
+Owns chunking, errors per key and what happens to failed keys. The pattern is `strawberry.dataloader`'s, which the reference executor's fields use
 (PyPI's `dataloader` is an unrelated package); why this is another is told in decision 16. A loader lives for one operation and, in a subscription,
 for one event: it never answers from before. Called by `loaders.bundle`.
 """

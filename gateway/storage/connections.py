@@ -19,6 +19,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from gateway.errors import Overloaded
 from gateway.storage.failures import UNREACHABLE
+from gateway.storage.queries import SQL
 
 if TYPE_CHECKING:
     Plain = asyncpg.Connection[asyncpg.Record]
@@ -55,7 +56,8 @@ log = structlog.get_logger()
 class StatelessConnection(asyncpg.Connection):  # generic in the stubs only, so without a parameter
     """A connection that leaves no session state behind, so that giving it back costs no round trip.
 
-    Settings are transaction-local, LISTEN has its own connection, advisory locks are of the transaction kind.
+    Settings are transaction-local, LISTEN has its own connection, advisory locks are of the transaction kind. The one thing a session remembers is
+    which incarnation of the server it is connected to, and that is true of all its transactions.
     """
 
     def get_reset_query(self) -> str:
@@ -83,7 +85,7 @@ class Connector:
         if loop.time() < self._not_before:
             raise Overloaded(UNREACHABLE)
         try:
-            connection = await _open(dsn, **options)
+            connection = await _open(dsn, remember=True, **options)
         except Exception as error:
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
             self._not_before = loop.time() + self._pause * random.uniform(0.5, 1)  # noqa: S311  # jitter, not a secret
@@ -110,8 +112,11 @@ async def connect(dsn: str, **options: Any) -> Plain:
     return await _open(dsn, server_settings=settings, **options)
 
 
-async def _open(dsn: str, *, codecs: bool = True, **options: Any) -> Plain:
-    """Connect to the primary, and to nobody else: behind a failover the address of a standby may be in the URL too."""
+async def _open(dsn: str, *, codecs: bool = True, remember: bool = False, **options: Any) -> Plain:
+    """Connect to the primary, and to nobody else: behind a failover the address of a standby may be in the URL too.
+
+    `remember`: the session remembers the server's incarnation, which cannot change under a session that began on a primary.
+    """
     connection: Plain = await asyncpg.connect(dsn, timeout=_CONNECT_SECONDS, target_session_attrs=SessionAttribute.primary, **options)
     try:
         _watch(connection)
@@ -124,6 +129,8 @@ async def _open(dsn: str, *, codecs: bool = True, **options: Any) -> Plain:
                 encoder=lambda value: b"\x01" + orjson.dumps(value),
                 decoder=lambda data: orjson.loads(data[1:]),
             )
+        if remember:
+            await connection.execute(SQL["server_remember"])
     except BaseException:
         connection.terminate()  # at once: whoever waits for it has given up, or will not get it
         raise

@@ -1,8 +1,8 @@
 """Postgres: two pools, statements and transactions, and an end to every wait.
 
 Owns who gets a connection, for how long, and what is asked again when one is lost: what only reads, twice at most; a transaction never (its caller
-knows whether it may run twice). Prepared statements are kept (2.0–2.8× faster); a connection carries no session state and therefore needs no reset
-(164 µs per acquire). Must not know a table. Called by sources, live and commands.
+knows whether it may run twice). Prepared statements are kept (2.0–2.8× faster); a connection carries no session state that a request could change
+and therefore needs no reset (164 µs per acquire). Must not know a table. Called by sources, live and commands.
 
 A cancelled or timed-out statement is asked to end, and after half a second its connection is given up: asyncpg waits for the server's word, and a
 server that is frozen has none.

@@ -1,10 +1,7 @@
 """uvicorn, tamed: how the gateway listens, how long it waits for whom, and how it ends.
 
-Owns every setting of uvicorn and what is done differently from it: limits and timers of requests, close codes, drain, the watch over the event
-loop. Must not know a route. Made by `app`, once per process; of WebSockets, `ws.wire` owns what they may cost.
-
-A request is watched from its first byte (a connection from its accept) until its body is there: each connection has one deadline, and one sweep
-every half second looks at all of them, so that a request in time costs two assignments.
+Owns every setting of uvicorn and what is done differently from it: close codes, drain, the watch over the event loop. Must not know a route. Made by
+`app`, once per process; of HTTP connections, `http_connection` owns their limits and timers, of WebSockets, `ws.wire` what they may cost.
 """
 
 from __future__ import annotations
@@ -18,20 +15,18 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.frames import CloseCode
 from websockets.server import ServerProtocol
 
-from gateway.observe import LOOP_LAG, REQUESTS_REFUSED
+from gateway.observe import LOOP_LAG
 from gateway.settings import Settings
 from gateway.transport.connections import Connections
+from gateway.transport.http_connection import Connection, RequestLimits
 from gateway.transport.listeners import ALIVE, READY, RETIRE, Post, base_url
 from gateway.transport.ws.wire import Wire
 
@@ -45,32 +40,10 @@ log = structlog.get_logger()
 _MAX_FRAME: Final = 64 * 1024
 _FLUSH_SECONDS: Final = 1.0
 """What is written when everything ends has so long to be taken by the client's system."""
-_LINGER_SECONDS: Final = 1.0
-"""So long a refused client may go on sending before it is cut off: a reset would swallow the answer."""
 _TICK_SECONDS: Final = 0.1
 _SWEEP_TICKS: Final = 5
 _NOTICED_SECONDS: Final = 0.5
 """A loop that is late by this much is logged, and late clients get the time back."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestLimits:
-    """What a connection may take before anybody looks at its request; times in seconds."""
-
-    header_seconds: float = 5.0
-    """From accept, or from the first byte of a later request, to the end of the header."""
-    body_seconds: float = 10.0
-    """To the end of the body, the header included."""
-    headers: int = 100
-    header_bytes: int = 32 * 1024
-    """Of request line and headers."""
-    keep_alive_seconds: int = 30
-    """Between two requests."""
-    unacknowledged_seconds: float = 13.0
-    """A client that acknowledges nothing of what was sent, or takes nothing of what waits for it, is dropped (TCP_USER_TIMEOUT; Linux).
-
-    The kernel begins to count when its buffers are full: whoever stops reading is gone within 15 seconds.
-    """
 
 
 class Server(uvicorn.Server):
@@ -95,7 +68,7 @@ class Server(uvicorn.Server):
         self._drain_seconds = 0.0 if settings.dev and "drain_seconds" not in settings.model_fields_set else settings.drain_seconds
         self._draining: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._watched: set[_Request] = set()
+        self._watched: set[Connection] = set()
         super().__init__(
             uvicorn.Config(
                 app,
@@ -193,8 +166,8 @@ class Server(uvicorn.Server):
             server.close()
         self.handle_exit(signal.SIGTERM)
 
-    def _request(self, **given: Any) -> _Request:
-        return _Request(self, self._watched, **given)
+    def _request(self, **given: Any) -> Connection:
+        return Connection(self, self._watched, **given)
 
     async def _watch(self) -> None:
         """See how late one comes to each tick, and sweep at every fifth."""
@@ -207,159 +180,17 @@ class Server(uvicorn.Server):
             LOOP_LAG.observe(lag)
             if lag > _NOTICED_SECONDS:
                 log.warning("loop.blocked", seconds=round(lag, 3))
-                for request in self._watched:
-                    request.due += lag  # what they sent in time may lie unread
+                for one in self._watched:
+                    one.due += lag  # what they sent in time may lie unread
             elif tick % _SWEEP_TICKS == 0:
                 self._sweep(now)
 
     def _sweep(self, now: float) -> None:
-        for request in [one for one in self._watched if one.due <= now]:
-            request.late(now)
+        for connection in [one for one in self._watched if one.due <= now]:
+            connection.late(now)
         if self._post is not None:
             with contextlib.suppress(OSError):
                 self._post.line.send(ALIVE)
-
-
-class _TooLarge(Exception):  # raised in a callback of the parser, to stop it
-    """The header is over a limit."""
-
-
-class _Request(HttpToolsProtocol):
-    """One HTTP connection, bounded."""
-
-    def __init__(self, server: Server, watched: set[_Request], **given: Any) -> None:
-        super().__init__(**given)
-        self._house = server
-        self._limits = server.limits
-        self._watched = watched
-        self.due = math.inf
-        self._begun = 0.0
-        self._fed = self._size = 0
-        self._in_header = True
-        """Also between two requests."""
-        self._in_body = self._refused = self._too_large = False
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """The clock runs from here, also for who never says a word."""
-        super().connection_made(transport)
-        self._start()
-        self._watched.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """No clock any more."""
-        self._watched.discard(self)
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Feed the parser, unless it was said already that nothing more is wanted."""
-        if self._refused:
-            return
-        if self._in_header:
-            self._fed += len(data)
-            if self.due == math.inf:
-                self._start()
-        super().data_received(data)
-        # The parser keeps an unfinished header to itself: what it was fed says how large that may be. It is exact once a header is complete.
-        if self._in_header and self._fed > 2 * self._limits.header_bytes and not self._refused:
-            self._too_large = True
-            self.send_400_response("")
-
-    def on_message_begin(self) -> None:
-        """A request begins; perhaps in the same breath as the last one ended."""
-        super().on_message_begin()
-        if self.due == math.inf:
-            self._start()
-
-    def on_url(self, url: bytes) -> None:
-        """Part of the request line."""
-        self._grow(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header, counted."""
-        self._size += len(name) + len(value) + 4  # ": " and the line's end
-        limits = self._limits
-        if self._size > limits.header_bytes:
-            self._too_large = True
-            raise _TooLarge
-        super().on_header(name, value)
-        if len(self.headers) > limits.headers:
-            self._too_large = True
-            raise _TooLarge
-
-    def on_headers_complete(self) -> None:
-        """The body, if there is one, may come."""
-        before = self.cycle
-        super().on_headers_complete()
-        self._in_header, self._in_body = False, True
-        self._fed = self._size = 0
-        self.due = self._begun + self._limits.body_seconds
-        if self._house.draining and self.cycle is not None and self.cycle is not before:
-            self.cycle.keep_alive = False
-
-    def on_message_complete(self) -> None:
-        """All of it is there; what follows is a request of its own."""
-        super().on_message_complete()
-        self._in_header, self._in_body = True, False
-        self.due = math.inf
-
-    def handle_websocket_upgrade(self) -> None:
-        """From here on the timers of `ws.protocol` hold."""
-        self._watched.discard(self)
-        super().handle_websocket_upgrade()
-
-    def late(self, now: float) -> None:
-        """The deadline is over."""
-        answering = self.cycle is not None and not self.cycle.response_complete
-        if self._refused:
-            self.transport.abort()
-        elif answering and (self.flow.read_paused or self.pipeline or not self._in_body):
-            self.due = now + 1  # it is us who take so long
-        elif self._in_body and not answering:
-            self.transport.close()  # was answered, without its body
-        elif self._fed == 0 and not self._in_body:
-            self._count(HTTPStatus.REQUEST_TIMEOUT)
-            self.transport.close()  # never said a word: a browser that connected ahead of time would take 408 for an answer
-        else:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
-
-    def send_400_response(self, msg: str) -> None:
-        """What the parser does not take, for whatever reason."""
-        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE if self._too_large else HTTPStatus.BAD_REQUEST)
-
-    def _start(self) -> None:
-        self._begun = self.loop.time()
-        self.due = self._begun + self._limits.header_seconds
-
-    def _grow(self, size: int) -> None:
-        self._size += size
-        if self._size > self._limits.header_bytes:
-            self._too_large = True
-            raise _TooLarge
-
-    def _refuse(self, status: HTTPStatus) -> None:
-        """Answer, and read what is still on its way into the void; then the sweep ends it."""
-        self._count(status)
-        self._refused = True
-        self.due = self.loop.time() + _LINGER_SECONDS
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            another = self._in_header or cycle.response_started or bool(self.pipeline)
-            cycle.disconnected = True
-            cycle.message_event.set()
-            self.pipeline.clear()
-            if another:  # an answer in the middle of another's would be taken for part of it
-                self.transport.close()
-                return
-        text = f"{status.value} {status.phrase}\n".encode()
-        head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {len(text)}\r\n"
-        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + text)
-        self.flow.resume_reading()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-
-    def _count(self, status: HTTPStatus) -> None:
-        REQUESTS_REFUSED.labels(status.value).inc()
 
 
 class _Socket(Wire):

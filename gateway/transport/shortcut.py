@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.observe import request_id
+from gateway.transport.quick import KEPT, WHOLE, Whole
 from gateway.transport.tracing import HEADER, identified
 
 __all__ = ["Application"]
@@ -37,23 +39,20 @@ class Application(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
         endpoint = self.direct.get(scope["path"]) if scope["type"] == "http" else None
-        if endpoint is None or scope.get("root_path"):
-            await super().__call__(scope, receive, send)
-            return
-        given = host = b""
-        hosts = 0
-        for name, value in scope["headers"]:
-            if name == b"host":
-                host, hosts = value, hosts + 1
-            elif name == b"origin":
-                await super().__call__(scope, receive, send)
-                return
-            elif name == HEADER and not given:
-                given = value
-        if self._hosts and not (hosts == 1 and (called := _PLAIN_HOST.fullmatch(host)) and called[1].lower() in self._hosts):
+        extensions = scope.get("extensions") or {}
+        given = None
+        if endpoint is not None and not scope.get("root_path"):
+            kept = extensions.get(KEPT, {})
+            given = kept.get(self)
+            if given is None:
+                given = kept[self] = self._given(scope["headers"])
+        if endpoint is None or given is None:
+            extensions.pop(WHOLE, None)  # the layers have something to say to each message
             await super().__call__(scope, receive, send)
             return
         current = identified(given)
+        if WHOLE in extensions:
+            extensions[WHOLE] = _with_id(extensions[WHOLE], current)
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -67,6 +66,37 @@ class Application(Starlette):
             await endpoint(scope, receive, answer)
         finally:
             request_id.reset(token)
+
+    def _given(self, headers: Collection[tuple[bytes, bytes]]) -> bytes | None:
+        """The id that a request came with, or an empty one; None: it must take the way through all layers."""
+        given = host = b""
+        hosts = 0
+        for name, value in headers:
+            if name == b"host":
+                host, hosts = value, hosts + 1
+            elif name == b"origin":
+                return None
+            elif name == HEADER and not given:
+                given = value
+        if self._hosts and not (hosts == 1 and (called := _PLAIN_HOST.fullmatch(host)) and called[1].lower() in self._hosts):
+            return None
+        return given
+
+
+def _with_id(whole: Whole, current: bytes) -> Whole:
+    """The same for answers that say their request's id and that they depend on `Origin`."""
+
+    def answer(status: int, lines: bytes, body: bytes) -> bool:
+        return whole(status, b"%b%b: %b\r\n" % (_varied_lines(lines), HEADER, current), body)
+
+    return answer
+
+
+@lru_cache(64)
+def _varied_lines(lines: bytes) -> bytes:
+    """`_varied` for header lines; there are a few kinds of them."""
+    headers = [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines.split(b"\r\n")[:-1])]
+    return b"".join([b"%b: %b\r\n" % header for header in _varied(headers)])
 
 
 def _varied(given: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

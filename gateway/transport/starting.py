@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
 from inspect import iscoroutine
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-__all__ = ["begun"]
+__all__ = ["Rest", "begun"]
+
+T = TypeVar("T")
 
 
 def begun(call: Awaitable[None]) -> Awaitable[None] | None:
@@ -17,12 +19,12 @@ def begun(call: Awaitable[None]) -> Awaitable[None] | None:
     if not iscoroutine(call):
         return call
     try:
-        return _Rest(call, call.send(None))
+        return Rest(call, call.send(None))
     except StopIteration:
         return None
 
 
-class _Rest:
+class Rest(Generic[T]):
     """A coroutine after its first step, which waits for `awaited`."""
 
     __slots__ = ("_awaited", "_call")
@@ -31,7 +33,7 @@ class _Rest:
         self._call = call
         self._awaited = awaited
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Generator[Any, Any, T]:
         call, awaited = self._call, self._awaited
         while True:
             try:
@@ -45,5 +47,6 @@ class _Rest:
                 step, given = call.send, got
             try:
                 awaited = step(given)
-            except StopIteration:
-                return
+            except StopIteration as done:
+                result: T = done.value
+                return result

@@ -43,7 +43,7 @@ class SessionMutations:
     ) -> Any:
         context = info.context
         assert context.services.gate is not None
-        return ViewerValue.of(await refresh_session(context.services.gate, context.session, token))
+        return ViewerValue(await refresh_session(context.services.gate, context.session, token))
 
     @strawberry.mutation(
         description="Close every socket of a subject within five seconds and refuse what was issued to it before. True also when nobody was "

@@ -291,3 +291,44 @@ async def test_streams_count_like_sockets(strict: Gateway) -> None:
         await until_open(strict, 1)
         async with listening(strict, "crowd", profile) as third:
             assert event_of(await anext(third))["__typename"] == "StreamReady"
+
+
+@pytest.mark.parametrize(
+    ("lines", "body", "status"),
+    [
+        (("content-type: application/json",), VIEWER, 200),
+        (("content-type: application/json", "x-request-id: mine", "accept: application/graphql-response+json"), VIEWER, 200),
+        (("content-type: application/json", "origin: https://app.example.com"), VIEWER, 200),
+        (("content-type: application/json", "accept: text/event-stream"), VIEWER, 200),
+        (("content-type: application/json", "accept: image/png"), VIEWER, 406),
+        (("content-type: text/plain",), VIEWER, 415),
+        (("content-type: application/json",), VIEWER.replace(b"}", b"{"), 400),
+        (("content-type: application/json", "accept: application/graphql-response+json"), VIEWER.replace(b"actor", b"aktor"), 400),
+    ],
+    ids=["plain", "named", "origin", "events", "picture", "text", "no JSON", "no field"],
+)
+def test_a_request_like_the_ones_before_is_answered_like_them(strict: Gateway, lines: tuple[str, ...], body: bytes, status: int) -> None:
+    """The same bytes again on one connection, which may be answered the quick way, get the same status, headers and body, but for ids and time."""
+    subject = f"again-{hash((lines, body)) % 1_000_000}"
+    usual = ("POST /graphql HTTP/1.1", "host: 127.0.0.1", f"authorization: Bearer {token(strict, subject)}")
+    sent = "".join(f"{line}\r\n" for line in (*usual, *lines, f"content-length: {len(body)}", "")).encode() + body
+    answers = []
+    with socket.create_connection(("127.0.0.1", strict.port), timeout=10) as client:
+        for _ in range(4):
+            client.sendall(sent)
+            read = b""
+            while not (b"\r\n\r\n" in read and (read.endswith(b"0\r\n\r\n") or len(read) >= _whole(read))):
+                part = client.recv(65_536)
+                assert part
+                read += part
+            head, _, rest = read.partition(b"\r\n\r\n")
+            first, *fields = head.split(b"\r\n")
+            answers.append((first, sorted(re.sub(rb"(?i)^(date|x-request-id): (?!mine).*", rb"\1", one) for one in fields), rest))
+    assert answers[0][0].startswith(b"HTTP/1.1 %d " % status)
+    assert [one for one in answers if one != answers[0]] == []
+
+
+def _whole(read: bytes) -> float:
+    """Bytes of the answer that begins so."""
+    found = re.search(rb"\r\ncontent-length: (\d+)", read.partition(b"\r\n\r\n")[0])
+    return read.index(b"\r\n\r\n") + 4 + int(found[1]) if found else float("inf")

@@ -160,7 +160,7 @@ SELECT wanted.id
 WITH present AS (SELECT epoch, head FROM stream_head WHERE workspace_id = $1 AND stream_id = $2),
      made AS (INSERT INTO stream_head (workspace_id, stream_id) SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM present)
                   ON CONFLICT DO NOTHING RETURNING epoch, head)
-SELECT incarnated(epoch, (SELECT incarnation())) AS epoch, head FROM (SELECT * FROM present UNION ALL SELECT * FROM made) AS s
+SELECT incarnated(epoch, (SELECT coalesce(decode(nullif(current_setting('gateway.incarnation', true), ''), 'hex'), incarnation()))) AS epoch, head FROM (SELECT * FROM present UNION ALL SELECT * FROM made) AS s
 
 -- name: lock_values
 -- Whoever would make a profile for one of these values waits for whoever is making one: two calls of a stranger make one profile.

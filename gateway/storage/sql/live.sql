@@ -16,17 +16,17 @@ WITH given AS (
     INSERT INTO change_log (workspace_id, stream_id, seq, kind, entity_id, entity_source, is_new, fields, actor, entity_key)
     SELECT $1, stream_id, seq, kind, entity_id, entity_source, is_new, string_to_array(fields, ','), actor, entity_key FROM numbered
 )
-SELECT stream_id, incarnated(epoch, (SELECT incarnation())) AS epoch, head FROM heads
+SELECT stream_id, incarnated(epoch, (SELECT coalesce(decode(nullif(current_setting('gateway.incarnation', true), ''), 'hex'), incarnation()))) AS epoch, head FROM heads
 
 -- name: stream_heads
-SELECT s.workspace_id, s.stream_id, incarnated(s.epoch, (SELECT incarnation())) AS epoch, s.head, s.low
+SELECT s.workspace_id, s.stream_id, incarnated(s.epoch, (SELECT coalesce(decode(nullif(current_setting('gateway.incarnation', true), ''), 'hex'), incarnation()))) AS epoch, s.head, s.low
   FROM unnest($1::uuid[], $2::uuid[]) AS wanted (workspace_id, stream_id)
   JOIN stream_head s USING (workspace_id, stream_id)
 
 -- name: read_changes
 -- Where a stream stands, and what stands behind $3, $4 entries at most, both as of one moment and of one server. One row without an entry
 -- where there is nothing behind it (or $3 is null), none where there is no such stream.
-SELECT incarnated(s.epoch, (SELECT incarnation())) AS epoch, s.head, s.low,
+SELECT incarnated(s.epoch, (SELECT coalesce(decode(nullif(current_setting('gateway.incarnation', true), ''), 'hex'), incarnation()))) AS epoch, s.head, s.low,
        l.seq, l.kind, l.at, l.actor, l.fields, l.entity_id, l.entity_source, l.is_new, l.entity_key
   FROM stream_head s
   LEFT JOIN LATERAL (

@@ -15,7 +15,7 @@ WITH RECURSIVE way AS (
      WHERE p.status = 'MERGED' AND w.hops < 25
 )
 SELECT w.asked, p.id, p.version, p.status, p.lifecycle, p.first_name, p.middle_name, p.last_name, p.avatar_url, p.locale, p.time_zone,
-       p.birth_date, p.customer_since, p.created_at, p.updated_at, incarnated(h.epoch, (SELECT incarnation())) AS epoch, h.head, p.merged_into
+       p.birth_date, p.customer_since, p.created_at, p.updated_at, incarnated(h.epoch, (SELECT coalesce(decode(nullif(current_setting('gateway.incarnation', true), ''), 'hex'), incarnation()))) AS epoch, h.head, p.merged_into
   FROM way w
   JOIN profile p ON p.workspace_id = $1 AND p.id = w.at AND p.status <> 'MERGED'
   JOIN stream_head h ON h.workspace_id = p.workspace_id AND h.stream_id = p.id

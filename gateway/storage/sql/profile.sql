@@ -1,8 +1,10 @@
 -- name: profiles_by_id
 -- The head is read in the same statement as the profile: whoever subscribes after it misses nothing of what follows. So is what the workspace's
--- layout shows of timelines: a screen would ask for that alone otherwise.
+-- layout shows of timelines: a screen would ask for that alone otherwise. The incarnation is what the session remembers (`server_remember`).
 SELECT p.id, p.version, p.status, p.lifecycle, p.first_name, p.middle_name, p.last_name, p.avatar_url, p.locale, p.time_zone,
-       p.birth_date, p.customer_since, p.created_at, p.updated_at, incarnated(h.epoch, (SELECT incarnation())) AS epoch, h.head, p.merged_into,
+       p.birth_date, p.customer_since, p.created_at, p.updated_at,
+       incarnated(h.epoch, (SELECT coalesce(decode(nullif(current_setting('gateway.incarnation', true), ''), 'hex'), incarnation()))) AS epoch,
+       h.head, p.merged_into,
        (SELECT external_activity_types FROM layout WHERE workspace_id = $1 AND name = 'default') AS external_types
   FROM profile p
   JOIN stream_head h ON h.workspace_id = p.workspace_id AND h.stream_id = p.id
@@ -55,7 +57,7 @@ SELECT $1, id, lifecycle, first_name, last_name, string_to_array(edited, ',')
 -- A living one only: what was merged away or erased takes no changes (`commands.standing` says why). NO KEY, so that those who merely hold a
 -- profile against a merge (`hold_profiles`) do not wait.
 SELECT p.id, p.version, p.status, p.lifecycle, p.first_name, p.middle_name, p.last_name, p.avatar_url, p.locale, p.time_zone,
-       p.birth_date, p.customer_since, p.created_at, p.updated_at, incarnated(h.epoch, (SELECT incarnation())) AS epoch, h.head, p.merged_into
+       p.birth_date, p.customer_since, p.created_at, p.updated_at, incarnated(h.epoch, (SELECT coalesce(decode(nullif(current_setting('gateway.incarnation', true), ''), 'hex'), incarnation()))) AS epoch, h.head, p.merged_into
   FROM profile p
   JOIN stream_head h ON h.workspace_id = p.workspace_id AND h.stream_id = p.id
  WHERE p.workspace_id = $1 AND p.id = $2 AND p.status = 'ACTIVE'

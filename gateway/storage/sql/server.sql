@@ -8,6 +8,13 @@ SELECT c.system_identifier,
             ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer END AS timeline
   FROM pg_control_system() AS c
 
+-- name: server_remember
+-- As the function `incarnation` has it, which an empty database has not yet. A session on a primary outlives neither a failover nor a restore, so
+-- this holds for as long as it lasts; reading the control file anew costs more than reading a profile.
+SELECT set_config('gateway.incarnation', encode(
+           int8send(s.system_identifier) || int8send(greatest(c.timeline_id, r.min_recovery_end_timeline)::bigint), 'hex'), false)
+  FROM pg_control_system() AS s, pg_control_checkpoint() AS c, pg_control_recovery() AS r
+
 -- name: server_standing
 -- As this session has it: a role or a database may have settings of its own. The second column names what may lose commits in a crash.
 SELECT current_setting('transaction_read_only') = 'off' AS writable,

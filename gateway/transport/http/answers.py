@@ -19,7 +19,7 @@ from gateway.engine.trusted import NOT_FOUND, NOT_SUPPORTED
 from gateway.errors import GatewayError, MethodNotAllowed, Unauthenticated
 from gateway.transport.http.negotiation import JSON, RESPONSE
 
-__all__ = ["HEADERS", "answer", "encode", "failure"]
+__all__ = ["HEADERS", "Answer", "answer", "encode", "failure"]
 
 HEADERS = {"cache-control": "no-store", "vary": "Accept", "x-content-type-options": "nosniff"}
 """Of every answer: it is one person's, and depends on what was asked for."""
@@ -27,24 +27,34 @@ _LATER = frozenset({429, 503})
 _FINAL: Final = ("LIMIT_", "PERSISTED_QUERY_")
 _SEND_THE_TEXT: Final = frozenset({NOT_FOUND, NOT_SUPPORTED})
 _RAW: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+_LINES: Final = {
+    media: b"".join([b"%b: %b\r\n" % field for field in (*_RAW, (b"content-type", f"{media}; charset=utf-8".encode()))])
+    for media in (JSON, RESPONSE)
+}
 _FIELDS: Final = {media: (_RAW, (b"content-type", f"{media}; charset=utf-8".encode())) for media in (JSON, RESPONSE)}
 
 
-def answer(response: dict[str, Any], media: str) -> Response:
+def answer(response: dict[str, Any], media: str) -> Answer:
     """The response to an operation as this media type."""
-    return _Answer(encode(response), _status(response, media), media)
+    return Answer(encode(response), _status(response, media), media)
 
 
-class _Answer(Response):
-    """A response whose headers but one are the same each time."""
+class Answer(Response):
+    """A response whose headers but one are the same each time; `lines`: the others, as they are written."""
 
     def __init__(self, body: bytes, status: int, media: str) -> None:
         """As `Response` would have them, without putting each of them together anew."""
         self.status_code = status
         self.background = None
         self.body = body
-        before, after = _FIELDS[media]
-        self.raw_headers = [*before, (b"content-length", b"%d" % len(body)), after]
+        self.lines = _LINES[media]
+        self._media = media
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:  # type: ignore[override]
+        """For who sends them one by one."""
+        before, after = _FIELDS[self._media]
+        return [*before, (b"content-length", b"%d" % len(self.body)), after]
 
 
 def failure(error: Exception, media: str) -> Response:

@@ -9,8 +9,9 @@ A query whose client has gone is cancelled. A mutation is not: a page that is be
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from starlette.requests import ClientDisconnect, Request
@@ -23,15 +24,19 @@ from gateway.engine.encoding import Encoded
 from gateway.engine.request import Request as Operation
 from gateway.errors import BadRequest, MethodNotAllowed, NotAcceptable, OperationTimeout, Overloaded
 from gateway.transport.connections import Connections
-from gateway.transport.http.answers import HEADERS, answer, failure
+from gateway.transport.http.answers import HEADERS, Answer, answer, failure
 from gateway.transport.http.events import EventStream, Timing, single
 from gateway.transport.http.negotiation import EVENTS, JSON, RESPONSE, Accepted, negotiate
-from gateway.transport.http.request import MAX_BODY, METHODS, Fields, guard, read_operation
+from gateway.transport.http.request import MAX_BODY, METHODS, Fields, guard, operation_in, read_operation
+from gateway.transport.quick import BODY, KEPT, WHOLE
+from gateway.transport.starting import Rest
 
 __all__ = ["Engine", "GraphQLEndpoint", "Wiring"]
 
 _BUDGET: Final = {"query": 5.0, "mutation": 10.0}
 """Seconds from the first field to the last."""
+_NO_EXTENSIONS: Final[Mapping[str, Any]] = MappingProxyType({})
+_KEPT_BODY: Final = 2_048
 _UNWATCHED: Final = 0.02
 """Seconds after which somebody looks whether the client still waits: most answers are there before, and to look costs as much as a small one."""
 
@@ -42,7 +47,7 @@ class Engine(Protocol):
     def prepare(self, request: Operation, principal: Any = None) -> Prepared:
         """Parse and validate."""
 
-    async def execute(self, prepared: Prepared, context: Any) -> dict[str, Any]:
+    def execute(self, prepared: Prepared, context: Any) -> Coroutine[Any, Any, dict[str, Any]]:
         """The formatted response of a query or mutation."""
 
     def subscribe(self, prepared: Prepared, context: Any) -> AsyncGenerator[Encoded | dict[str, Any]]:
@@ -93,55 +98,73 @@ class GraphQLEndpoint:
         if scope["method"] == "OPTIONS":  # one that is no preflight: those end before
             await Response(status_code=204, headers={**HEADERS, "allow": METHODS})(scope, receive, send)
             return
-        headers = Fields(scope["headers"])
-        accepted = negotiate(headers.getlist("accept"))
+        extensions = scope.get("extensions") or _NO_EXTENSIONS
+        kept = extensions.get(KEPT)
+        asked = None if kept is None else kept.get(self)
+        if asked is None:
+            asked = _Asked(scope["headers"])
         try:
-            reply = await self._reply(Request(scope, receive), headers, accepted)
+            reply = await self._reply(scope, receive, asked, extensions)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001  # the client gets an error id, the log the rest
-            refusal = failure(error, accepted.answer or JSON)
-            if _may_be_unread(headers):
+            refusal = failure(error, asked.accepted.answer or JSON)
+            if _may_be_unread(asked.headers):
                 refusal.headers["connection"] = "close"  # or the server would read the rest of it, to throw it away
             reply = refusal
+        if kept is not None:
+            if asked.is_fine:
+                kept[self] = asked
+            whole = extensions.get(WHOLE)
+            if whole is not None and reply.__class__ is Answer and whole(reply.status_code, reply.lines, reply.body):
+                return
         await reply(scope, receive, send)
 
-    async def _reply(self, request: Request, headers: Fields, accepted: Accepted) -> ASGIApp:
-        wiring = self._wiring
-        guard(request.method, headers)
-        if accepted.answer is None and not accepted.events:
-            raise NotAcceptable(f"Answers are {RESPONSE} or {JSON}, those of subscriptions {EVENTS}.")
-        principal = await wiring.authenticate(headers.get("authorization"))
+    async def _reply(self, scope: Scope, receive: Receive, asked: _Asked, extensions: Mapping[str, Any]) -> Any:
+        """The ASGI application that answers."""
+        wiring, accepted = self._wiring, asked.accepted
+        if not asked.is_fine:
+            guard(scope["method"], asked.headers)
+            if accepted.answer is None and not accepted.events:
+                raise NotAcceptable(f"Answers are {RESPONSE} or {JSON}, those of subscriptions {EVENTS}.")
+        principal = await wiring.authenticate(asked.authorization)
         wiring.admit(principal)
-        operation = await read_operation(request, headers)
+        if asked.is_fine and scope["method"] == "POST" and BODY in extensions:
+            operation = asked.operation(extensions[BODY])
+        else:
+            operation = await read_operation(Request(scope, receive), asked.headers)
+            asked.is_fine = True
         prepared = wiring.engine.prepare(operation, principal)
         if prepared.errors is None:
             if prepared.operation_type == "subscription":
                 wiring.spend(principal, prepared.cost)
-                return self._stream(request, accepted, prepared, principal)
-            if prepared.operation_type == "mutation" and request.method == "GET":
+                return self._stream(asked, prepared, principal)
+            if prepared.operation_type == "mutation" and scope["method"] == "GET":
                 raise MethodNotAllowed("A GET changes nothing; send mutations by POST.", "POST")
             wiring.spend(principal, prepared.cost)
-        response = await self._execute(request, prepared, principal)
+        running = wiring.engine.execute(prepared, wiring.context_for(principal, None))
+        try:
+            rest: Rest[dict[str, Any]] = Rest(running, running.send(None))  # most of what takes no more than this has nobody to wait for
+        except StopIteration as done:
+            response = done.value
+        else:
+            response = await self._watched(rest, prepared, receive)
         return single(response) if accepted.answer is None else answer(response, accepted.answer)
 
-    async def _execute(self, request: Request, prepared: Prepared, principal: Any) -> dict[str, Any]:
-        wiring = self._wiring
-        context = wiring.context_for(principal, None)
-        if prepared.errors is not None:
-            return await wiring.engine.execute(prepared, context)
-        watch = _Watch(_BUDGET[prepared.operation_type], request.receive if prepared.operation_type == "query" else None)
+    async def _watched(self, rest: Rest[dict[str, Any]], prepared: Prepared, receive: Receive) -> dict[str, Any]:
+        """What is left of an operation, as long as it may take and its client waits."""
+        watch = _Watch(_BUDGET[prepared.operation_type], receive if prepared.operation_type == "query" else None)
         try:
-            return await wiring.engine.execute(prepared, context)
+            return await rest
         except asyncio.CancelledError:
             watch.explain()
             raise
         finally:
             watch.end()
 
-    def _stream(self, request: Request, accepted: Accepted, prepared: Prepared, principal: Any) -> ASGIApp:
+    def _stream(self, asked: _Asked, prepared: Prepared, principal: Any) -> ASGIApp:
         wiring = self._wiring
-        if not accepted.events:
+        if not asked.accepted.events:
             raise BadRequest(
                 "A subscription is answered as an event stream to Accept: text/event-stream, or over WebSocket (graphql-transport-ws)."
             )
@@ -154,7 +177,7 @@ class GraphQLEndpoint:
         def open_session(end: Callable[[str], None]) -> Session:
             return wiring.open_session(principal, end)
 
-        after = request.headers.get("last-event-id") or None
+        after = asked.headers.get("last-event-id") or None
         seat = wiring.take_seat(principal)
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -164,6 +187,30 @@ class GraphQLEndpoint:
                 seat.leave()
 
         return application
+
+
+class _Asked:
+    """What the head of a request says. `is_fine`: the guards have looked at all of it and let it pass."""
+
+    __slots__ = ("_body", "_operation", "accepted", "authorization", "headers", "is_fine")
+
+    def __init__(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """`headers`: as the server gives them."""
+        self.headers = Fields(headers)
+        self.accepted: Accepted = negotiate(self.headers.getlist("accept"))
+        self.authorization = self.headers.get("authorization")
+        self.is_fine = False
+        self._body: bytes | None = None
+        self._operation: Operation | None = None
+
+    def operation(self, body: bytes) -> Operation:
+        """The operation in a body behind this head. One without variables that comes again, as from who polls, was read already."""
+        if self._operation is not None and body == self._body:
+            return self._operation
+        found = operation_in(body)
+        if not found.variables and found.extensions is None and len(body) <= _KEPT_BODY:
+            self._body, self._operation = body, found
+        return found
 
 
 class _Watch:

@@ -16,7 +16,7 @@ import gc
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
@@ -28,7 +28,7 @@ from gateway.engine.request import Request as Operation
 from gateway.errors import BadRequest, MethodNotAllowed, PayloadTooLarge, UnsupportedMediaType
 from gateway.transport.http.negotiation import JSON, media_type
 
-__all__ = ["MAX_BODY", "MAX_NESTING", "METHODS", "Fields", "decoded", "guard", "read_body", "read_operation"]
+__all__ = ["MAX_BODY", "MAX_NESTING", "METHODS", "Fields", "decoded", "guard", "operation_in", "read_body", "read_operation"]
 
 MAX_BODY: Final = 256 * 1024
 """Bytes of a body, or of a query string."""
@@ -40,6 +40,8 @@ _ASKS_FIRST: Final = ("authorization", "apollo-require-preflight", "x-apollo-ope
 _PARAMETERS: Final = 100
 _PLAIN_JSON: Final = [JSON]
 """What almost every request says of itself."""
+_FEW: Final = 8
+"""Objects and lists up to which it is quicker to count names than to read the text again."""
 _MANY: Final = 1_000
 """Objects and lists from which on the collector is felt."""
 
@@ -117,7 +119,16 @@ async def read_operation(request: Request, headers: Headers | None = None) -> Op
     if request.method == "GET":
         return _from_query(request.scope["query_string"])
     _check_content(Fields(request.scope["headers"]) if headers is None else headers)
-    return _operation(decoded(await read_body(request, MAX_BODY)))
+    return operation_in(await read_body(request, MAX_BODY))
+
+
+def operation_in(body: bytes) -> Operation:
+    """The operation in the body of a POST, whose headers and length are what they may be.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    return _operation(decoded(body))
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -178,14 +189,24 @@ def _operation(given: object) -> Operation:
         raise BadRequest("Batches are not accepted: send one operation per request.")
     if not isinstance(given, dict):
         raise BadRequest("The body is not a JSON object with a query in it.")
-    query, variables, name, extensions = (given.get(key) for key in ("query", "variables", "operationName", "extensions"))
-    if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None) or not isinstance(name, str | None):
+    get = given.get
+    query, variables, name, extensions, document_id = (
+        get("query"),
+        get("variables"),
+        get("operationName"),
+        get("extensions"),
+        get("documentId"),
+    )
+    if (
+        (variables is not None and not isinstance(variables, dict))
+        or (extensions is not None and not isinstance(extensions, dict))
+        or (name is not None and not isinstance(name, str))
+    ):
         raise BadRequest("variables and extensions are objects, operationName is a string; each may be absent or null.")
-    document_id = given.get("documentId")
     if document_id is not None and not (isinstance(document_id, str) and 0 < len(document_id) <= LONGEST_DOCUMENT_ID):
         raise BadRequest(f"documentId is a string of 1 to {LONGEST_DOCUMENT_ID} characters.")
     is_named = persisted_hash(extensions) is not None or document_id is not None
-    if not isinstance(query, str | None if is_named else str) or not (is_named or query.strip()):
+    if not (isinstance(query, str) and (query.strip() or is_named)) and not (query is None and is_named):
         raise BadRequest("query is a string with a document in it, unless documentId names one.")
     return Operation(query, variables, name, extensions, document_id)
 
@@ -200,18 +221,45 @@ def decoded(text: bytes) -> Any:
         BadRequest: it is none.
     """
     brackets = text.count(b"{") + text.count(b"[")
-    with _no_collection() if brackets > _MANY else nullcontext():
-        try:
-            value = orjson.loads(text)  # strict: UTF-8 without a mark, no NaN, no number beyond a double, no half surrogates, 1 024 levels
-        except orjson.JSONDecodeError:
-            raise BadRequest("This is not JSON in UTF-8.") from None
-        if brackets > MAX_NESTING and _nested_deeper(text, MAX_NESTING):
-            raise BadRequest(f"The JSON is nested deeper than {MAX_NESTING} levels.")
-        if isinstance(value, dict | list):
-            # A name that stands twice is one value to us and may be the other to a firewall. The second reading costs microseconds where the first
-            # does, and has nothing left to stumble over.
-            _UNIQUE.decode(text.decode())
+    if brackets <= _MANY:
+        return _decoded(text, brackets)
+    with _no_collection():
+        return _decoded(text, brackets)
+
+
+def _decoded(text: bytes, brackets: int) -> Any:
+    try:
+        value = orjson.loads(text)  # strict: UTF-8 without a mark, no NaN, no number beyond a double, no half surrogates, 1 024 levels
+    except orjson.JSONDecodeError:
+        raise BadRequest("This is not JSON in UTF-8.") from None
+    if brackets > MAX_NESTING and _nested_deeper(text, MAX_NESTING):
+        raise BadRequest(f"The JSON is nested deeper than {MAX_NESTING} levels.")
+    # A name that stands twice is one value to us and may be the other to a firewall. The second reading costs microseconds where the first does, and
+    # has nothing left to stumble over.
+    if isinstance(value, dict | list) and not (brackets <= _FEW and _as_many_names_as_colons(text, value)):
+        _UNIQUE.decode(text.decode())
     return value
+
+
+def _as_many_names_as_colons(text: bytes, value: dict[str, Any] | list[Any]) -> bool:
+    """Whether each colon of this JSON is inside a text of the value, or behind a name that is there: then no name stands twice. A value that was
+    overwritten takes its colons with it, so that there are some left over; False says nothing.
+    """
+    if b"\\u" in text:  # an escaped colon is none in the text
+        return False
+    left = text.count(b":")
+    waiting: list[Any] = [value]
+    for one in waiting:  # grows while it is read
+        if one.__class__ is str:
+            left -= one.count(":")
+        elif one.__class__ is dict:
+            left -= len(one)
+            for name in one:
+                left -= name.count(":")
+            waiting += one.values()
+        elif one.__class__ is list:
+            waiting += one
+    return left == 0
 
 
 @contextmanager

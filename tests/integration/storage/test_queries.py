@@ -6,7 +6,7 @@ import re
 
 import asyncpg
 
-from gateway.storage.database import _only_reads, connect
+from gateway.storage.database import Database, _only_reads, connect
 from gateway.storage.queries import ALONE, SQL
 
 __all__: list[str] = []
@@ -59,7 +59,7 @@ def test_no_statement_reads_past_its_workspace() -> None:
         "seconds_to_next_privacy_job",
         "feed_held_up",
     }
-    server = {"server_incarnation", "server_standing", "server_session"}
+    server = {"server_incarnation", "server_remember", "server_standing", "server_session"}
     elsewhere = {"role_elsewhere", "writable_elsewhere"}
     assert free <= {"workspace_by_key", "ensure_workspace"} | upkeep | process | server | elsewhere
 
@@ -75,3 +75,16 @@ async def test_what_is_asked_again_only_reads(dsn: str) -> None:
     assert {name for name in reads if volatile.search(SQL[name])} == set()
     assert {"profiles_by_id", "read_changes", "stream_heads", "server_standing"} <= reads
     assert not {"insert_profiles", "append_changes", "view_profile", "ensure_partitions", "upkeep_turn"} & reads
+
+
+async def test_sessions_remember_the_incarnation(dsn: str) -> None:
+    """A session of either pool remembers what the function `incarnation` reads anew; one outside the pools remembers nothing."""
+    told = "SELECT decode(nullif(current_setting('gateway.incarnation', true), ''), 'hex') = incarnation()"
+    database = await Database.open(dsn, size=2, delivery_size=1)
+    remembered = [await database.fetchval(told, delivery=delivery) for delivery in (False, True)]
+    await database.close()
+    connection = await connect(dsn)
+    outside = await connection.fetchval(told)
+    await connection.close()
+
+    assert (remembered, outside) == ([True, True], None)

@@ -281,3 +281,76 @@ async def test_while_draining_requests_are_answered_and_told_to_go(house: StartH
     assert answer.startswith(b"HTTP/1.1 200")
     assert b"connection: close" in answer
     assert (await running.rest()).endswith(b"at last")
+
+
+def echo(body: bytes, *lines: bytes) -> bytes:
+    """A request whose answer is the length of its body."""
+    return b"".join(line + b"\r\n" for line in (b"POST /echo HTTP/1.1", b"content-length: %d" % len(body), *lines)) + b"\r\n" + body
+
+
+async def test_a_request_like_the_one_before_is_answered_however_it_comes(house: StartHouse) -> None:
+    """Heads that were seen before, as a whole, in pieces, several at once, with another length, behind an empty line: each gets its own answer."""
+    server = await house()
+    peer = await server.peer()
+    for _ in range(3):
+        await peer.say(echo(b"abc"))
+        assert await peer.answer() == (200, b"3")
+    (connection,) = server.server._watched
+    assert len(connection._heads) == 1
+
+    whole, ways = echo(b"xyz"), list[str]()
+    for pieces, answers in (
+        ((whole,), [3]),
+        ((whole[:20], whole[20:]), [3]),
+        ((whole[:-1], whole[-1:]), [3]),
+        ((b"\r\n", whole), [3]),
+        ((b"\r\n" + whole,), [3]),
+        ((whole,), [3]),
+        ((echo(b"longer"),), [6]),
+        ((whole + whole + echo(b"12") + whole[:30], whole[30:]), [3, 3, 2, 3]),
+        ((whole,), [3]),
+    ):
+        for piece in pieces:
+            await peer.say(piece)
+            await asyncio.sleep(0.01)  # mostly they are read one by one, then; in either case the answers are these
+        for size in answers:
+            assert await peer.answer() == (200, b"%d" % size)
+        ways.append(type(connection.cycle).__name__)
+    assert ways[0] == ways[-1] == "_Exchange"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        echo(b"abc", b"expect: 100-continue"),
+        echo(b"abc", b"upgrade: h2c"),
+        echo(b"abc", b"content-length: 3"),
+        echo(b"abc", b"x: 1\n y: 2"),
+    ],
+    ids=["expect", "upgrade", "two lengths", "line feed"],
+)
+async def test_what_may_mean_more_is_parsed_each_time(house: StartHouse, request_: bytes) -> None:
+    """Heads that say more than how long the body is, or are written in another way, are not remembered."""
+    server = await house()
+    peer = await server.peer()
+    with contextlib.suppress(asyncio.IncompleteReadError, OSError):  # some are refused
+        for _ in range(3):
+            await peer.say(request_)
+            async with asyncio.timeout(SECONDS):
+                await peer.reader.readuntil(b"\r\n\r\n3")
+    assert all(not connection._heads for connection in server.server._watched)
+
+
+@pytest.mark.parametrize("requests", [1, 4])
+async def test_a_connection_that_is_kept_for_nothing_is_closed(house: StartHouse, requests: int) -> None:
+    """When its time between two requests is over, without an answer, whichever way the last request took."""
+    server = await house(RequestLimits(keep_alive_seconds=1))
+    peer = await server.peer()
+    before = server.refused(408)
+    for _ in range(requests):
+        await peer.say(GET)
+        assert await peer.answer() == (200, b"ok")
+    begun = time.monotonic()
+    assert await peer.rest() == b""
+    assert 0.9 < time.monotonic() - begun < 5
+    assert server.refused(408) == before
