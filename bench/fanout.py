@@ -35,6 +35,7 @@ from gateway.observe import configure_logging
 from gateway.settings import Settings
 from gateway.storage.embedded import EmbeddedPostgres
 from gateway.transport.admission import Admission, AdmissionLimits
+from gateway.transport.heap import collect_less
 from gateway.transport.http import encode
 from gateway.transport.ws.connection import Connection
 from gateway.transport.ws.wiring import Wiring
@@ -203,6 +204,7 @@ async def run(shapes: list[str], count: int, rounds: int) -> list[dict[str, Any]
         runtime = await stack.enter_async_context(open_runtime(settings))
         workspace = await Workspaces(runtime.database).ensure("bench", "Bench")
         gateway = Gateway(runtime, workspace)
+        stack.callback(collect_less())  # as the server does before its first request
         for shape in shapes:
             found.append(await measure(gateway, shape, count, rounds))
             one = found[-1]

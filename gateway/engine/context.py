@@ -21,6 +21,7 @@ from gateway.live.presence import Presence
 from gateway.live.sources import SourceWatch
 from gateway.loaders.bundle import Loaders
 from gateway.loaders.ledger import Ledger
+from gateway.loaders.turns import Turns
 from gateway.loaders.wanted import EVERYTHING, Wanted
 from gateway.model.configuration import Configuration
 from gateway.model.sealed import Sealer
@@ -49,6 +50,7 @@ class Services:
     watch: SourceWatch | None = None
     vault: Vault | None = None
     flights: Flights = field(default_factory=Flights)
+    turns: Turns = field(default_factory=Turns)
 
 
 class OperationContext:
@@ -74,9 +76,7 @@ class OperationContext:
     def loaders(self) -> Loaders:
         """The loaders of this operation or event."""
         if self._loaders is None:
-            principal, services = self.principal, self.services
-            registry = services.registry.seen_by(principal.workspace_key)
-            self._loaders = Loaders(registry, principal.workspace_id, services.database, self.wanted, self.ledger)
+            self._loaders = self._made()
         return self._loaders
 
     @property
@@ -131,6 +131,18 @@ class OperationContext:
     def fork(self) -> OperationContext:
         """The same surroundings with fresh loaders, for another answer."""
         return OperationContext(self.principal, self.services, self.session, self.wanted)
+
+    def fork_in_turn(self) -> OperationContext:
+        """A fork for a read that begins now and is nobody's view: its loaders are shared with all such reads of this turn of the loop."""
+        forked, principal = self.fork(), self.principal
+        key = principal.workspace_id, principal.workspace_key, self.wanted
+        forked._loaders = self.services.turns.of(key, forked._made)  # noqa: SLF001  # our own class
+        return forked
+
+    def _made(self) -> Loaders:
+        principal, services = self.principal, self.services
+        registry = services.registry.seen_by(principal.workspace_key)
+        return Loaders(registry, principal.workspace_id, services.database, self.wanted, self.ledger)
 
     def fork_for(self, wanted: Wanted) -> OperationContext:
         """A fork for a document that shows this."""

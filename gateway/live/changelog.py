@@ -15,7 +15,7 @@ from gateway.model.change import Change, ChangeKind, Entry, Position, StreamKey
 from gateway.storage.database import Connection, Database, columns
 from gateway.storage.queries import SQL
 
-__all__ = ["Head", "Stretch", "append", "heads", "read"]
+__all__ = ["Head", "Stretch", "append", "heads", "read", "read_many"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,19 @@ async def read(database: Database, stream: StreamKey, after: int | None, limit: 
         return None
     epoch, head, low = rows[0][:3]
     return Stretch(Head(Position(epoch, head), low), [_entry(row[3:]) for row in rows if row["seq"] is not None])
+
+
+async def read_many(database: Database, asked: Sequence[tuple[StreamKey, int | None, int]]) -> list[Stretch | None]:
+    """`read` for several (stream, after, limit) at once, in order, all as of one moment."""
+    given = columns([(stream.workspace_id, stream.stream_id, after, limit) for stream, after, limit in asked])
+    found: list[Stretch | None] = [None] * len(asked)
+    for row in await database.fetch(SQL["read_changes_of_streams"], *given, delivery=True):
+        stretch = found[row[0] - 1]
+        if stretch is None:
+            stretch = found[row[0] - 1] = Stretch(Head(Position(row[1], row[2]), row[3]), [])
+        if row["seq"] is not None:
+            stretch.entries.append(_entry(row[4:]))
+    return found
 
 
 def _entry(row: Any) -> Entry:

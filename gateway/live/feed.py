@@ -189,7 +189,10 @@ async def _stretches(
         while True:
             # The alarm is taken before the read. The other way round, a change between the read and the taking would be slept through.
             woken = alarm.take()
-            found = await patiently(partial(tail.after, position))
+            try:
+                found = await tail.after(position)
+            except GatewayError:
+                found = await patiently(partial(tail.after, position))
             if found is None:  # a database that was restored does not know it
                 yield _gap(position, GapReason.EPOCH_CHANGED)
                 return

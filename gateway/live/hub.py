@@ -17,6 +17,7 @@ from gateway.errors import GatewayError
 from gateway.live.bus import Bus, ring_key
 from gateway.live.changelog import heads
 from gateway.live.position import StreamCursors
+from gateway.live.reads import Reads
 from gateway.live.tail import Alarm, Tail
 from gateway.model.change import StreamKey
 from gateway.observe import STREAMS
@@ -35,6 +36,7 @@ class Hub:
 
     def __init__(self, database: Database, bus: Bus, cursors: StreamCursors, poll_interval: float) -> None:
         self._database = database
+        self._reads = Reads(database)
         self._bus = bus
         self.cursors = cursors
         self._poll_interval = poll_interval
@@ -65,7 +67,7 @@ class Hub:
         """The tail of a stream, made if need be, which rings this alarm from now on; give it back with `release`."""
         tail = self._tails.get(stream)
         if tail is None:
-            tail = self._tails[stream] = Tail(self._database, stream)
+            tail = self._tails[stream] = Tail(self._reads, stream)
             self._by_ring_key.setdefault(ring_key(stream), set()).add(tail)
             STREAMS.set(len(self._tails))
         tail.alarms.add(alarm)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from gateway.live.changelog import Head, Stretch, read
+from gateway.live.changelog import Head, Stretch
+from gateway.live.reads import Reads
 from gateway.model.change import Entry, Position, StreamKey
-from gateway.storage.database import Database
 
 __all__ = ["BATCH", "Alarm", "Tail"]
 
@@ -59,15 +59,15 @@ class Alarm:
 class Tail:
     """The end of one stream. What it knows comes from reads that followed each other: none of them is older than the one before."""
 
-    __slots__ = ("_answered", "_asked", "_database", "_entries", "_scout", "_waiting", "alarms", "newest", "stream")
+    __slots__ = ("_answered", "_asked", "_entries", "_reads", "_scout", "_waiting", "alarms", "newest", "stream")
 
-    def __init__(self, database: Database, stream: StreamKey) -> None:
+    def __init__(self, reads: Reads, stream: StreamKey) -> None:
         self.stream = stream
         self.alarms: set[Alarm] = set()
         """One per reader; the hub keeps a tail as long as there is one."""
         self.newest: Head | None = None
         """What the last read saw; None: nothing was read yet, or there was no such stream."""
-        self._database = database
+        self._reads = reads
         self._entries: deque[Entry] = deque(maxlen=_RING)
         """Without a gap; the last one is the newest."""
         self._waiting: list[asyncio.Future[None]] | None = None
@@ -120,7 +120,7 @@ class Tail:
             return Stretch(newest, [kept[index] for index in range(start, min(start + BATCH, len(kept)))])
         if seq >= newest.position.seq:
             return Stretch(newest, [])
-        return await read(self._database, self.stream, seq, BATCH)
+        return await self._reads.read(self.stream, seq, BATCH)
 
     async def _look(self) -> None:
         try:
@@ -162,7 +162,7 @@ class Tail:
 
     async def _read_on(self) -> None:
         asked, known = self._asked, self.newest
-        found = await read(self._database, self.stream, None if known is None else known.position.seq, _RING)
+        found = await self._reads.read(self.stream, None if known is None else known.position.seq, _RING)
         if found is None or known is None:
             self._entries.clear()
             self.newest = None if found is None else found.head

@@ -7,7 +7,7 @@ merged away or erased. Called by the modules beside it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable
 from datetime import UTC, datetime
 from functools import cache, partial
 from types import TracebackType
@@ -17,6 +17,7 @@ from uuid import UUID
 from gateway.auth.principal import Principal
 from gateway.auth.session import EXPIRY, Departure, Session
 from gateway.engine.context import OperationContext
+from gateway.errors import GatewayError
 from gateway.live.feed import Gap, GapReason, Ready, Still, Update, patiently
 from gateway.live.hub import Hub
 from gateway.live.standing import Standing, standing
@@ -79,46 +80,54 @@ class Delivery:
     async def shared(self, position: Position, ref: Hashable, load: Callable[[OperationContext], Coroutine[Any, Any, T]]) -> T:
         """What an entry is about, read with fresh loaders and once for all subscribers here; `ref` names it, and it is nobody's view of it."""
         context = self.context
-        key = self.stream, position.epoch, ref
-        return await patiently(lambda: context.services.flights.share(key, position.seq, self._began, lambda: load(context.fork())))
+        flights, key = context.services.flights, (self.stream, position.epoch, ref)
 
-    def said(self, step: Step, *events: LiveValue | None) -> Iterator[LiveValue]:
-        """What the client is told of a step: that the position is fixed, if that is what it says, then these events.
+        def begin() -> Coroutine[Any, Any, T]:
+            return load(context.fork_in_turn())
+
+        try:
+            return await flights.share(key, position.seq, self._began, begin)
+        except GatewayError:
+            return await patiently(lambda: flights.share(key, position.seq, self._began, begin))
+
+    def said(self, step: Step, event: LiveValue | None = None) -> list[LiveValue]:
+        """What the client is told of a step: that the position is fixed, if that is what it says, then this event.
 
         Or, in place of all that, the last words: they stand where the last step stood that was told, so that whoever resumes behind them gets what is
-        withheld here. Call it when the events are made: what was allowed when that began may not be any more.
+        withheld here. Call it when the event is made: what was allowed when that began may not be any more.
         """
         position, at = where(step)
-        words = self._last_words(position, at)
+        now = datetime.now(UTC)
+        words = self._last_words(position, at, now)
         if words is not None:
             self.is_over = True
             if isinstance(step, Gap) and self._seen is None:
-                yield GapEvent(*self.place(position, at), step.reason)  # its first word: a cursor behind the gap would hide it
-            yield words
-            return
+                return [GapEvent(*self.place(position, at), step.reason), words]  # its first word: a cursor behind the gap would hide it
+            return [words]
         self._seen = position, at
+        told: list[LiveValue] = []
         if isinstance(step, Ready):
-            yield ReadyEvent(*self.place(position, at), step.resumed)
+            told.append(ReadyEvent(*self.place(position, at), step.resumed))
         elif isinstance(step, Gap):
-            yield GapEvent(*self.place(position, at), step.reason)
-        for event in events:
-            if event is not None:
-                _delivered(self.name).inc()
-                LIVE_LAG.observe(max(0.0, (datetime.now(UTC) - at).total_seconds()))
-                yield event
+            told.append(GapEvent(*self.place(position, at), step.reason))
+        if event is not None:
+            _delivered(self.name).inc()
+            LIVE_LAG.observe(max(0.0, (now - at).total_seconds()))
+            told.append(event)
         session, principal = self.context.session, self.context.principal
-        if session is None or principal.expires_at == self._warned_of or principal.expired(datetime.now(UTC)):
-            return  # what has expired is said with the next step, and ends it
+        if session is None or principal.expires_at == self._warned_of or principal.expired(now):
+            return told  # what has expired is said with the next step, and ends it
         if session.is_about_to_expire:
             self._warned_of = principal.expires_at
-            yield self._goodbye(EXPIRY, position, at)
+            told.append(self._goodbye(EXPIRY, position, at))
+        return told
 
-    def _last_words(self, position: Position, at: datetime) -> LiveValue | None:
+    def _last_words(self, position: Position, at: datetime, now: datetime) -> LiveValue | None:
         """What ends the stream now; None: it goes on."""
         principal, session = self.context.principal, self.context.session
         if session is not None and session.departure is not None:
             return self._goodbye(session.departure, *(self._seen or (position, at)))
-        if principal.expired(datetime.now(UTC)):
+        if principal.expired(now):
             return self._goodbye(EXPIRY, *(self._seen or (position, at)))
         if not self._allowed(principal):
             return GapEvent(*self.place(*(self._seen or (position, at))), GapReason.PERMISSION_CHANGED)

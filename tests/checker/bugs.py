@@ -106,11 +106,11 @@ def _read_by_last_seen() -> None:
     from gateway.storage.queries import SQL
 
     async def after(self: Any, position: Any) -> Any:
-        return await tail.read(self._database, self.stream, position.seq, tail.BATCH)
+        return await self._reads.read(self.stream, position.seq, tail.BATCH)
 
     tail.Tail.after, tail.Tail.stands_at = after, lambda *_: True  # type: ignore[method-assign]
     newest = "coalesce((SELECT max(seq) FROM change_log WHERE workspace_id = s.workspace_id AND stream_id = s.stream_id), 0) AS head"
-    for name in ("stream_heads", "read_changes"):
+    for name in ("stream_heads", "read_changes", "read_changes_of_streams"):
         assert SQL[name].count("s.head") == 1
         SQL[name] = SQL[name].replace("s.head", newest)
 
@@ -194,12 +194,12 @@ def _believe_the_bell() -> None:
 
     async def after(self: Any, position: Any) -> Any:
         if not self._entries:
-            return await tail.read(self._database, self.stream, position.seq, tail.BATCH)
+            return await self._reads.read(self.stream, position.seq, tail.BATCH)
         entries = [entry for entry in self._entries if entry.seq > position.seq]
         return changelog.Stretch(changelog.Head(Position(position.epoch, entries[-1].seq if entries else position.seq), 0), entries)
 
     async def standing(self: Any) -> None:
-        found = await tail.read(self._database, self.stream, None, 1)
+        found = await self._reads.read(self.stream, None, 1)
         self.newest, self._answered = found and found.head, self._asked
 
     changelog.append = appending

@@ -37,6 +37,19 @@ SELECT incarnated(s.epoch, (SELECT coalesce(decode(nullif(current_setting('gatew
  WHERE s.workspace_id = $1 AND s.stream_id = $2
  ORDER BY l.seq
 
+-- name: read_changes_of_streams
+-- The same for several streams, each with its own $3 and $4, as of one moment. `n`: which of them, from 1.
+SELECT w.n, incarnated(s.epoch, (SELECT coalesce(decode(nullif(current_setting('gateway.incarnation', true), ''), 'hex'), incarnation()))) AS epoch, s.head, s.low,
+       l.seq, l.kind, l.at, l.actor, l.fields, l.entity_id, l.entity_source, l.is_new, l.entity_key
+  FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[]) WITH ORDINALITY AS w (workspace_id, stream_id, after, most, n)
+  JOIN stream_head s ON s.workspace_id = w.workspace_id AND s.stream_id = w.stream_id
+  LEFT JOIN LATERAL (
+       SELECT * FROM change_log
+        WHERE workspace_id = w.workspace_id AND stream_id = w.stream_id AND seq > w.after
+        ORDER BY seq
+        LIMIT w.most) AS l ON true
+ ORDER BY w.n, l.seq
+
 -- name: profile_standing
 -- How the profile behind a stream stands: ACTIVE, MERGED into another, or ERASED (then nothing may be left of it); whether the log still tells
 -- of that behind $3; and the merge that took it away.

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import structlog
@@ -20,7 +20,7 @@ from starlette.types import Message, Receive
 from starlette.types import Send as SendMessage
 
 from gateway.auth.session import Departure, Session
-from gateway.engine.encoding import Encoded
+from gateway.engine.encoding import Encoded, encode
 from gateway.engine.masking import present_failure
 from gateway.engine.request import Request
 from gateway.errors import GatewayError, RateLimited, Unauthenticated
@@ -35,6 +35,10 @@ __all__ = ["Connection"]
 
 log = structlog.get_logger()
 
+_USUAL = 64
+"""Characters of an operation's id up to which what is made of it is kept."""
+_IN_A_ROW = 4
+"""Events that a stream sends before others have their turn."""
 _GONE = (RuntimeError, OSError)
 """What servers raise for a send on a socket that ended meanwhile: RuntimeError after a close of the server's own, OSError for the rest;
 a send that ran into its timeout is an OSError, too."""
@@ -189,13 +193,17 @@ class Connection:
             await self._fail(operation, [present_failure(error)])
 
     async def _stream(self, operation: Operation, responses: AsyncGenerator[Encoded | dict[str, Any], None]) -> None:
+        count = 0
         try:
             async for response in responses:
                 if not await self._deliver(operation, response):
                     return
                 del response
-                # A stream that always has its next event must not keep the others, or the reader, from their turn.
-                await asyncio.sleep(0)
+                count += 1
+                if (
+                    count % _IN_A_ROW == 0
+                ):  # a stream that always has its next event must not keep the others, or the reader, from their turn
+                    await asyncio.sleep(0)
         finally:
             task = asyncio.current_task()
             assert task is not None
@@ -213,7 +221,19 @@ class Connection:
             self._protocol.credentials_last(self._lifetime(), now)
             return self._protocol.next(operation, response, now)
 
-        return await self._report(following)
+        if self._turn.locked() or self._turn._waiters:  # noqa: SLF001  # whoever waits for its turn comes first
+            return await self._report(following)
+        # Nobody sends, and most messages are gone at once: only what is not takes the turn.
+        for effect in following(self._loop.time()):
+            if isinstance(effect, Send):
+                rest = self._begin_send(effect.message)
+                if rest is not None:
+                    async with self._turn:
+                        await self._rest_of(rest)
+                return not self._protocol.closed
+            assert isinstance(effect, Close)
+            self._begin_close(effect.code, effect.reason)
+        return False
 
     async def _fail(self, operation: Operation, errors: list[dict[str, Any]]) -> None:
         try:
@@ -277,19 +297,30 @@ class Connection:
 
     async def _transmit(self, message: dict[str, Any]) -> None:
         """Send one message; the caller holds the turn. A socket that is gone or does not drain ends here, without an exception."""
+        rest = self._begin_send(message)
+        if rest is not None:
+            await self._rest_of(rest)
+
+    def _begin_send(self, message: dict[str, Any]) -> Awaitable[None] | None:
+        """Begin to send one message; what is left of that, None: nothing."""
         payload = message.get("payload")
-        if isinstance(payload, Encoded):
-            text = f'{{"id":{self._wiring.encode(message["id"])},"type":"next","payload":{payload.text}}}'
-        else:
-            text = self._wiring.encode(message)
-        sending = self._send({"type": "websocket.send", "text": text})
+        text = f"{_head(message['id'])}{payload.text}}}" if isinstance(payload, Encoded) else self._wiring.encode(message)
         try:
-            if (rest := begun(sending)) is not None:
-                async with asyncio.timeout(self._wiring.limits.send_timeout):
-                    await rest
+            return begun(self._send({"type": "websocket.send", "text": text}))
         except _GONE:
-            self._protocol.disconnected()
-            self._end()
+            self._gone()
+            return None
+
+    async def _rest_of(self, rest: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(self._wiring.limits.send_timeout):
+                await rest
+        except _GONE:
+            self._gone()
+
+    def _gone(self) -> None:
+        self._protocol.disconnected()
+        self._end()
 
     def _begin_close(self, code: int, reason: str) -> None:
         SOCKET_CLOSES.labels(int(code)).inc()
@@ -337,3 +368,14 @@ class Connection:
         for task in tasks:
             if self._work.get(task) and not task.cancelling() and task is not asyncio.current_task():
                 task.cancel()
+
+
+def _head(name: str) -> str:
+    """How the message of an event begins."""
+    return _usual_head(name) if len(name) <= _USUAL else _usual_head.__wrapped__(name)
+
+
+@lru_cache(maxsize=4096)
+def _usual_head(name: str) -> str:
+    """Clients count their operations or give them UUIDs: a name comes again with each event, and many are others', too."""
+    return f'{{"id":{encode(name).decode()},"type":"next","payload":'

@@ -15,6 +15,7 @@ from gateway.commands.unit import Receipt, Retry, Unit
 from gateway.errors import CursorInvalid, Overloaded
 from gateway.live import changelog
 from gateway.live.feed import Gap, GapReason, Ready, Update, complete, conflated
+from gateway.live.reads import Reads
 from gateway.live.tail import Alarm
 from gateway.model.change import Position, StreamKey
 
@@ -178,9 +179,8 @@ async def test_state_is_conflated_and_never_goes_backwards(live: Live) -> None:
 async def test_a_change_between_the_read_and_the_wait_is_not_slept_through(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change that commits and rings while the log is being read, too late for that read, is read and told as well."""
     stream = await live.profile()
-    from gateway.live import tail as module
 
-    read = module.read
+    read = Reads.read
     late: list[UUID] = []
 
     async def slow_read(*arguments: Any) -> Any:
@@ -199,7 +199,7 @@ async def test_a_change_between_the_read_and_the_wait_is_not_slept_through(live:
         (alarm,) = tail.alarms
         while not alarm.is_waited_for:  # noqa: ASYNC110  # nobody announces it
             await asyncio.sleep(0)
-        monkeypatch.setattr(module, "read", slow_read)
+        monkeypatch.setattr(Reads, "read", slow_read)
         tail.wake()
         _, entry = await soon(waiting)
 
@@ -209,10 +209,9 @@ async def test_a_change_between_the_read_and_the_wait_is_not_slept_through(live:
 async def test_readers_of_one_stream_share_a_read_per_wake(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many readers a change has, the log is read once for it."""
     stream = await live.profile()
-    from gateway.live import tail as module
 
     reads = 0
-    read = module.read
+    read = Reads.read
 
     async def counted(*arguments: Any) -> Any:
         nonlocal reads
@@ -223,7 +222,7 @@ async def test_readers_of_one_stream_share_a_read_per_wake(live: Live, monkeypat
     await asyncio.gather(*(soon(anext(feed)) for feed in feeds))
     waiting = [asyncio.ensure_future(anext(feed)) for feed in feeds]
     await asyncio.sleep(0)
-    monkeypatch.setattr(module, "read", counted)
+    monkeypatch.setattr(Reads, "read", counted)
     await live.add_item(stream)
     await soon(asyncio.gather(*waiting))
     for feed in feeds:
@@ -236,9 +235,8 @@ async def test_readers_of_one_stream_share_a_read_per_wake(live: Live, monkeypat
 async def test_a_stream_outlives_a_database_that_is_away(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the log cannot be read the reader waits; then it goes on where it was, and nothing is missing."""
     stream = await live.profile()
-    from gateway.live import tail as module
 
-    read = module.read
+    read = Reads.read
     away = 3
 
     async def interrupted(*arguments: Any) -> Any:
@@ -250,7 +248,7 @@ async def test_a_stream_outlives_a_database_that_is_away(live: Live, monkeypatch
 
     async with aclosing(complete(live.hub, stream, None)) as feed:
         await soon(anext(feed))
-        monkeypatch.setattr(module, "read", interrupted)
+        monkeypatch.setattr(Reads, "read", interrupted)
         items = [await live.add_item(stream) for _ in range(3)]
         received = [(await soon(anext(feed)))[1].entity_id for _ in items]
 

@@ -11,6 +11,7 @@ import pytest
 
 from gateway.live import tail as tail_module
 from gateway.live.feed import Update, complete, conflated
+from gateway.live.reads import Reads
 from gateway.model.change import Position, StreamKey
 
 from .conftest import Live
@@ -32,7 +33,7 @@ async def test_fault_100_one_hot_profile(live: Live, monkeypatch: pytest.MonkeyP
     """250 changes as fast as they commit, 100 timelines and 900 states of one profile: every timeline gets all of them in order, every state ends at
     the last with far fewer events, and the log is read no oftener than it changed.
     """
-    stream, changes, reads, read = await live.profile(), 250, 0, tail_module.read
+    stream, changes, reads, read = await live.profile(), 250, 0, Reads.read
 
     async def counted(*given: Any) -> Any:
         nonlocal reads
@@ -64,7 +65,7 @@ async def test_fault_100_one_hot_profile(live: Live, monkeypatch: pytest.MonkeyP
     readies = [asyncio.Event() for _ in range(1000)]
     tasks = [asyncio.create_task((timeline if number < 100 else state)(ready)) for number, ready in enumerate(readies)]
     await soon(asyncio.gather(*(ready.wait() for ready in readies)), 20)
-    monkeypatch.setattr(tail_module, "read", counted)
+    monkeypatch.setattr(Reads, "read", counted)
     for _ in range(changes):
         await live.touch(stream, "notes")
     seen = await soon(asyncio.gather(*tasks), 30)

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 from gateway.commands.unit import Receipt, Unit
-from gateway.live import tail as tail_module
 from gateway.live.feed import Ready, Still, Update, complete, conflated
+from gateway.live.reads import Reads
 from gateway.live.tail import Alarm
 from gateway.model.change import ChangeKind, StreamKey
 
@@ -88,7 +88,7 @@ async def test_a_nudge_wakes_without_a_read(live: Live, monkeypatch: Any) -> Non
             raise AssertionError("the log was read")
 
         with monkeypatch.context() as patch:
-            patch.setattr(tail_module, "read", read)
+            patch.setattr(Reads, "read", read)
             live.hub.nudge(stream)
             step = await soon(waiting)
         assert isinstance(step, Still)

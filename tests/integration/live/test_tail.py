@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.live import hub as hub_module
-from gateway.live import tail as tail_module
 from gateway.live.feed import Gap, GapReason, Ready, Still, complete, conflated
+from gateway.live.reads import Reads
 from gateway.live.tail import Alarm, Tail
 from gateway.model.change import Position, StreamKey
 
@@ -170,7 +170,7 @@ async def test_a_reader_further_behind_than_what_is_kept(live: Live, monkeypatch
 async def test_a_reader_that_knows_more_than_its_tail_is_not_ahead_of_the_log(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody read for itself past what the tail has seen: the tail looks again before it says where the stream stands."""
     stream = await live.profile()
-    tail = Tail(live.database, stream)
+    tail = Tail(Reads(live.database), stream)
     head = await tail.begin()
     assert head is not None
     await quietly(live, stream, 3, monkeypatch)
@@ -183,7 +183,7 @@ async def test_a_reader_that_knows_more_than_its_tail_is_not_ahead_of_the_log(li
 async def test_readers_share_a_read_also_when_its_reader_leaves(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """What reads for all is cancelled in the middle: another reads instead, and nobody misses anything or waits for ever."""
     stream = await live.profile()
-    read, reading = tail_module.read, asyncio.Event()
+    read, reading = Reads.read, asyncio.Event()
     readers: list[Any] = []
 
     async def stuck(*given: Any) -> Any:
@@ -197,10 +197,10 @@ async def test_readers_share_a_read_also_when_its_reader_leaves(live: Live, monk
             await soon(anext(feed))
         pulls = [asyncio.ensure_future(anext(feed)) for feed in feeds]
         await asleep(live, stream, 5)
-        monkeypatch.setattr(tail_module, "read", stuck)
+        monkeypatch.setattr(Reads, "read", stuck)
         item = await live.add_item(stream)
         await soon(reading.wait())
-        monkeypatch.setattr(tail_module, "read", read)
+        monkeypatch.setattr(Reads, "read", read)
         (gone,) = readers
         gone.cancel()
         await asyncio.wait({gone}, timeout=SECONDS)
@@ -216,7 +216,7 @@ async def test_readers_share_a_read_also_when_its_reader_leaves(live: Live, monk
 async def test_a_tail_given_back_during_a_read_harms_nobody(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """The only reader leaves while it reads; whoever comes next has a tail of its own."""
     stream = await live.profile()
-    read, reading, go_on = tail_module.read, asyncio.Event(), asyncio.Event()
+    read, reading, go_on = Reads.read, asyncio.Event(), asyncio.Event()
 
     async def slowly(*given: Any) -> Any:
         reading.set()
@@ -225,7 +225,7 @@ async def test_a_tail_given_back_during_a_read_harms_nobody(live: Live, monkeypa
 
     first = complete(live.hub, stream, None)
     with monkeypatch.context() as patch:
-        patch.setattr(tail_module, "read", slowly)
+        patch.setattr(Reads, "read", slowly)
         pull = asyncio.ensure_future(anext(first))
         await soon(reading.wait())
         pull.cancel()

@@ -13,6 +13,7 @@ import pytest
 from gateway.auth.principal import Principal
 from gateway.auth.session import Departure, Session
 from gateway.engine.request import Request
+from gateway.live.flights import Flights
 from gateway.model.change import Position, StreamKey
 from gateway.model.ids import parse_id, uuid7
 
@@ -228,18 +229,16 @@ async def test_fault_102_a_right_lost_while_an_event_is_made(graph: Graph, monke
         "expired": replace(principal, expires_at=datetime.now(UTC) - timedelta(seconds=1)),
         "revoked": principal,
     }[how]
-    from resolvers.events import delivery
-
-    patiently = delivery.patiently
+    share = Flights.share
 
     async def meanwhile(*given: Any) -> Any:
-        made = await patiently(*given)
+        made = await share(*given)
         ours.session.exchange(lost)
         if how == "revoked":
             ours.session.leave(Departure("REVOKED"))
         return made
 
-    monkeypatch.setattr(delivery, "patiently", meanwhile)
+    monkeypatch.setattr(Flights, "share", meanwhile)
     await renamed(graph, ana, "Ada")
     await graph.happened(ana, {})
     told = [await rest(stream) for stream in (state, items)]
