@@ -128,6 +128,12 @@ class OperationContext:
         """Forget what was read: a mutation changed it, and the next field of the same document must see that."""
         self._loaders = self._batches = self._begun = None
 
+    def close(self) -> None:
+        """The operation or event is over, and nobody asks for anything more."""
+        if self._loaders is not None:
+            self._loaders.close()
+        self._loaders = self._batches = self._begun = None
+
     def fork(self) -> OperationContext:
         """The same surroundings with fresh loaders, for another answer."""
         return OperationContext(self.principal, self.services, self.session, self.wanted)

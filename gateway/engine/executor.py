@@ -130,6 +130,7 @@ class Engine:
             running = self._begun(executor, prepared)
             result = running if isinstance(running, ExecutionResult) else await running
         response = _response(result, own)
+        own.close()
         _seconds(prepared.operation_type).observe(time.perf_counter() - started)
         _operations(prepared.operation_type, "errors" if "errors" in response else "ok").inc()
         asked = prepared.request.extensions
@@ -167,7 +168,9 @@ class Engine:
         executor = self._executor(prepared, own, event)
         assert not isinstance(executor, list), "the same variables were fine when it began"
         running = self._begun(executor, prepared)
-        return _response(running if isinstance(running, ExecutionResult) else await running, own)
+        response = _response(running if isinstance(running, ExecutionResult) else await running, own)
+        own.close()
+        return response
 
     def _begun(self, executor: Executor[Any], prepared: Prepared) -> ExecutionResult | Awaitable[ExecutionResult]:
         """The result of an operation, or of one event of it. One event's root fields run side by side, like a query's."""

@@ -33,6 +33,11 @@ class Loader(Generic[K, V]):
         self._batch: dict[K, None] | None = None
         self._tasks: list[asyncio.Task[None]] | None = None
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether something that was asked for has not been answered."""
+        return self._batch is not None or any(not task.done() for task in self._tasks or ())
+
     async def load(self, key: K) -> V:
         """The answer for one key; raises what its source said."""
         return await self._answer(key)

@@ -7,7 +7,7 @@ Made by `engine.context` for each operation and each live event; called by resol
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
@@ -111,6 +111,17 @@ class Loaders:
         """By (source key, what a message names its interaction by)."""
         self.memberships: Loader[UUID, Sequence[CompanyMembership]] = Loader(self._load_memberships)
         self.company: Loader[UUID, Company | None] = Loader(self._load_companies)
+
+    def close(self) -> None:
+        """The operation is over: let go of all that was loaded. Loaders know whom they load for, so that otherwise everything a screen has read would
+        wait for the collector, which then has a hundred screens to go through while nobody is answered.
+        """
+        holders = [self, *self._own.values()]
+        if not any(
+            loader.is_asking for holder in holders for loader in _loaders_of(holder)
+        ):  # who went away may have left something behind
+            for holder in holders:
+                vars(holder).clear()
 
     def of(self, kind: type[L]) -> L:
         """The loaders of one noun of the gateway's own records (contacts, merges, …), made when they are first asked for."""
@@ -361,6 +372,14 @@ class Loaders:
                 failed = (in_our_words(source, one) for source, one in zip(described, row, strict=True) if isinstance(one, SourceError))
                 found[index] = next((one for one in answered(row) if one is not None), None) or next(failed, None)
         return found
+
+
+def _loaders_of(holder: object) -> Iterator[Loader[Any, Any]]:
+    for held in vars(holder).values():
+        if held.__class__ is Loader:
+            yield held
+        elif held.__class__ is dict:
+            yield from (one for one in held.values() if one.__class__ is Loader)
 
 
 async def _begun(ask: Callable[[S], Awaitable[Sequence[Any]]], source: S) -> Sequence[Any]:

@@ -208,7 +208,9 @@ async def _later(planned: Compiled, levels: Levels, frame: Awaitable[Frame], exe
 def _answer(planned: Compiled, levels: Levels, frame: Frame, executor: Executor[Any]) -> ExecutionResult | Awaitable[ExecutionResult]:
     if not levels.is_odd:
         try:
-            return ExecutionResult(planned.write(frame), None)
+            written = planned.write(frame)
+            frame.close()
+            return ExecutionResult(written, None)
         except Exception:  # noqa: BLE001, S110  # the slow way tells what it is
             pass
     return replay(executor, frame)

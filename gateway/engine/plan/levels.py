@@ -43,6 +43,13 @@ class Frame:
         self.paths = paths
         """Where each object stands, one after the other, for who must know: it is worked out when it is asked for, and as far."""
 
+    def close(self) -> None:
+        """The answer is written. What lies below knows where it lies, and with it us: nothing of all this shall wait for the collector."""
+        for flat in self.children.values():
+            for frame, _ in flat.parts:
+                frame.close()
+        self.children.clear()
+
     @property
     def first(self) -> Path | None:
         """Where the first object stands: who asks for all of them at once says so in this place."""
@@ -375,17 +382,17 @@ def _some(paths: Paths, places: list[int]) -> Paths:
 
 def _paths_below(frame: Frame, place: int, field: FieldPlan) -> Iterator[Path | None]:
     """Where each object below a field stands, in the order in which they are flattened."""
-
-    def walk(kind: GraphQLOutputType, value: Any, path: Path) -> Iterator[Path]:
-        if value is None or value is Undefined or isinstance(value, Exception):
-            return
-        if is_non_null_type(kind):
-            kind = kind.of_type
-        if not is_list_type(kind):
-            yield path
-        elif value.__class__ in PLAIN:
-            for index, one in enumerate(value):
-                yield from walk(kind.of_type, one, path.add_key(index, None))
-
     for parent, value in zip(frame.paths(), frame.columns[place], strict=True):
-        yield from walk(field.type, value, Path(parent, field.key, field.parent.name))
+        yield from _walk(field.type, value, Path(parent, field.key, field.parent.name))
+
+
+def _walk(kind: GraphQLOutputType, value: Any, path: Path) -> Iterator[Path]:
+    if value is None or value is Undefined or isinstance(value, Exception):
+        return
+    if is_non_null_type(kind):
+        kind = kind.of_type
+    if not is_list_type(kind):
+        yield path
+    elif value.__class__ in PLAIN:
+        for index, one in enumerate(value):
+            yield from _walk(kind.of_type, one, path.add_key(index, None))

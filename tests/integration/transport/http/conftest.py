@@ -94,6 +94,9 @@ class Context:
         """The same."""
         return self
 
+    def close(self) -> None:
+        """Nothing was loaded."""
+
 
 @dataclass
 class World:
