@@ -7,6 +7,8 @@ what it saw before. Made by `app`'s factory per request or socket message; read 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,12 +140,13 @@ class OperationContext:
         """The same surroundings with fresh loaders, for another answer."""
         return OperationContext(self.principal, self.services, self.session, self.wanted)
 
-    def fork_in_turn(self) -> OperationContext:
+    @contextmanager
+    def fork_in_turn(self) -> Iterator[OperationContext]:
         """A fork for a read that begins now and is nobody's view: its loaders are shared with all such reads of this turn of the loop."""
         forked, principal = self.fork(), self.principal
-        key = principal.workspace_id, principal.workspace_key, self.wanted
-        forked._loaders = self.services.turns.of(key, forked._made)  # noqa: SLF001  # our own class
-        return forked
+        with self.services.turns.loaders((principal.workspace_id, principal.workspace_key, self.wanted), forked._made) as loaders:  # noqa: SLF001  # our own class
+            forked._loaders = loaders  # noqa: SLF001
+            yield forked
 
     def _made(self) -> Loaders:
         principal, services = self.principal, self.services

@@ -82,8 +82,9 @@ class Delivery:
         context = self.context
         flights, key = context.services.flights, (self.stream, position.epoch, ref)
 
-        def begin() -> Coroutine[Any, Any, T]:
-            return load(context.fork_in_turn())
+        async def begin() -> T:
+            with context.fork_in_turn() as forked:
+                return await load(forked)
 
         try:
             return await flights.share(key, position.seq, self._began, begin)
