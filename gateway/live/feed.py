@@ -23,6 +23,7 @@ from gateway.errors import GatewayError
 from gateway.live.changelog import Head, Stretch
 from gateway.live.hub import Hub
 from gateway.live.tail import BATCH, Alarm
+from gateway.model.building import builder
 from gateway.model.change import ChangeKind, Entry, Position, StreamKey
 from gateway.observe import LIVE_GAPS, LIVE_HOLES
 
@@ -89,6 +90,9 @@ class Still:
     at: datetime
 
 
+_position, _update = builder(Position), builder(Update)
+
+
 async def complete(
     hub: Hub, stream: StreamKey, after: str | None, alarm: Alarm | None = None, *, most_behind: int = _MOST_BEHIND
 ) -> AsyncGenerator[Ready | Gap | Still | tuple[Position, Entry]]:
@@ -145,12 +149,18 @@ async def conflated(
 
 
 def _together(start: Position, burst: list[Entry]) -> Update | None:
+    if len(burst) == 1:  # as it mostly is
+        (only,) = burst
+        if only.kind is not ChangeKind.PROFILE:
+            return None
+        known = () if only.entity_source is None else (only.entity_source,)
+        return _update(_position(start.epoch, only.seq), only.at, tuple(dict.fromkeys(only.fields)), only.actor_id, known)
     states = [entry for entry in burst if entry.kind is ChangeKind.PROFILE]
     if not states:
         return None
     fields = tuple(dict.fromkeys(field for entry in states for field in entry.fields))
     sources = tuple(dict.fromkeys(entry.entity_source for entry in burst if entry.entity_source is not None))
-    return Update(Position(start.epoch, burst[-1].seq), states[-1].at, fields, states[-1].actor_id, sources)
+    return _update(_position(start.epoch, burst[-1].seq), states[-1].at, fields, states[-1].actor_id, sources)
 
 
 async def patiently(call: Callable[[], Awaitable[T]], patience: float | None = None) -> T:
@@ -200,7 +210,7 @@ async def _stretches(
             entries = [] if reason is not None else _without_hole(position.seq, found.entries)
             if entries:
                 yield position, entries
-                position = Position(position.epoch, entries[-1].seq)
+                position = _position(position.epoch, entries[-1].seq)
             elif reason is None and found.head.position.seq > position.seq:
                 reason = _hole(stream, position, found)
             if reason is not None:

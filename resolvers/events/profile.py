@@ -12,6 +12,7 @@ from gateway.engine.context import OperationContext
 from gateway.live.feed import Gap, Ready, Update, conflated
 from gateway.live.presence import Room, Viewers
 from gateway.model.actor import Actor
+from gateway.model.building import builder
 from gateway.model.change import StreamKey
 from gateway.model.configuration import Feature
 from gateway.model.profile import ProfileStatus
@@ -21,6 +22,7 @@ from resolvers.events.values import LiveValue, ProfileEvent, ViewersEvent
 
 __all__ = ["profile_events"]
 
+_event = builder(ProfileEvent)
 _NAMES = ("firstName", "middleName", "lastName")
 _MADE_OF = {
     "displayName": _NAMES,
@@ -66,7 +68,7 @@ async def _updated(delivery: Delivery, step: Update) -> LiveValue | None:
     profile = await delivery.shared(step.position, profile_id, lambda context: context.loaders.profile.load(profile_id))
     if profile is None or profile.redirected_from is not None or profile.status is not ProfileStatus.ACTIVE:
         return None
-    return ProfileEvent(*delivery.place(step.position, step.at), profile, step.fields, _actor(delivery.context, step.actor_id))
+    return _event(*delivery.place(step.position, step.at), profile, step.fields, _actor(delivery.context, step.actor_id))
 
 
 class _Crowd:
