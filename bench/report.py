@@ -62,10 +62,13 @@ def markdown(result: Mapping[str, Any], causes: Mapping[str, str]) -> str:
     """The README's table: a row for each bar, with its ratio, and the cause of what does not hold."""
     rows = ["| | workload | measured | bar | |", "|---|---|---|---|---|"]
     for key, one in result["workloads"].items():
+        general = causes.get(key, "")
         for number, bar in enumerate(one["bars"]):
             if bar["value"] is None:
                 continue
-            cause = "" if bar["holds"] else causes.get(f"{key}.{bar['says']}", causes.get(key, ""))
+            cause = "" if bar["holds"] else causes.get(f"{key}.{bar['says']}", general)
+            if cause and cause == general:
+                general = "the same"
             mark = "✓" if bar["holds"] else "✗" + (f" {cause}" if cause else "")
             name = one["title"] if number == 0 else ""
             rows.append(f"| {key.upper() if number == 0 else ''} | {name} | {_value(bar)} {bar['says']} | {_limit(bar)} | {mark} |")
@@ -82,7 +85,7 @@ def markdown(result: Mapping[str, Any], causes: Mapping[str, str]) -> str:
 def chart(result: Mapping[str, Any]) -> str:
     """An SVG: how far each bar was reached, 1 being the bar, on a logarithmic scale."""
     bars = list(_reached(result))
-    height, left, width = 24 * len(bars) + 56, 340, 860
+    height, left, width = 24 * len(bars) + 56, 370, 920
     middle, unit = left + 220, 110.0  # one unit: twice the bar
 
     def line(number: int, says: str, value: str, reached: float) -> str:
