@@ -53,7 +53,6 @@ class Reads:
         waiting = [one for one in asked if not one[3].done()]  # who gave up meanwhile need not be read for
         if not waiting:
             return
-        answers: list[Stretch | None] | BaseException
         try:
             if len(waiting) == 1:
                 stream, after, limit, _ = waiting[0]

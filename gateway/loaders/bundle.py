@@ -117,11 +117,10 @@ class Loaders:
         wait for the collector, which then has a hundred screens to go through while nobody is answered.
         """
         holders = [self, *self._own.values()]
-        if not any(
-            loader.is_asking for holder in holders for loader in _loaders_of(holder)
-        ):  # who went away may have left something behind
-            for holder in holders:
-                vars(holder).clear()
+        if any(loader.is_asking for holder in holders for loader in _loaders_of(holder)):
+            return  # who went away may have left something behind, which ends by itself
+        for holder in holders:
+            vars(holder).clear()
 
     def of(self, kind: type[L]) -> L:
         """The loaders of one noun of the gateway's own records (contacts, merges, …), made when they are first asked for."""

@@ -200,9 +200,8 @@ class Connection:
                     return
                 del response
                 count += 1
-                if (
-                    count % _IN_A_ROW == 0
-                ):  # a stream that always has its next event must not keep the others, or the reader, from their turn
+                # A stream that always has its next event must not keep the others, or the reader, from their turn.
+                if count % _IN_A_ROW == 0:
                     await asyncio.sleep(0)
         finally:
             task = asyncio.current_task()
